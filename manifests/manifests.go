@@ -1,0 +1,92 @@
+// Package manifests holds the nouns that the rest of belay speaks of: an object's [ID], a [Set] of objects, the
+// [Pins] of their images, a [Release] and an object's [Health]. They are values: no function here changes what it
+// is given, and none knows Git, a registry or an API server.
+package manifests
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Labels and annotations that belay writes on objects or reads from them.
+const (
+	// LabelSync and LabelNamespace name the Sync that owns an object.
+	LabelSync      = "belay.dev/sync"
+	LabelNamespace = "belay.dev/namespace"
+
+	// AnnotationImages keeps, on the owner of a pod template, the image of each container as Git has it:
+	// a JSON object from container name to image.
+	AnnotationImages = "belay.dev/images"
+	// AnnotationTemplate marks the pod template of a workload whose controller never replaces running pods
+	// (ReplicationController, bare ReplicaSet), so that the pods of an older template can be told apart.
+	AnnotationTemplate = "belay.dev/template"
+	// AnnotationPrune set to "disabled" keeps an object in the cluster after it has left Git; set to "enabled"
+	// it allows that for the kinds that are otherwise never pruned.
+	AnnotationPrune = "belay.dev/prune"
+	// AnnotationResolve set to "disabled" leaves an object's images as they are written.
+	AnnotationResolve = "belay.dev/resolve"
+)
+
+// ID names an object in a cluster, whatever version it is read in.
+type ID struct {
+	Group     string `json:"group,omitempty"`
+	Kind      string `json:"kind"`
+	Namespace string `json:"namespace,omitempty"` // empty for cluster-scoped objects
+	Name      string `json:"name"`
+}
+
+// String is how messages name an object: "Deployment/shop/cart", or "Namespace/shop" where there is no namespace.
+func (id ID) String() string {
+	if id.Namespace == "" {
+		return id.Kind + "/" + id.Name
+	}
+	return id.Kind + "/" + id.Namespace + "/" + id.Name
+}
+
+// GroupKind is the object's kind without its version.
+func (id ID) GroupKind() schema.GroupKind {
+	return schema.GroupKind{Group: id.Group, Kind: id.Kind}
+}
+
+// Compare orders IDs by group, kind, namespace and name.
+func (id ID) Compare(other ID) int {
+	return cmp.Or(
+		cmp.Compare(id.Group, other.Group),
+		cmp.Compare(id.Kind, other.Kind),
+		cmp.Compare(id.Namespace, other.Namespace),
+		cmp.Compare(id.Name, other.Name),
+	)
+}
+
+// Union is the sorted set of all IDs in lists.
+func Union(lists ...[]ID) []ID {
+	all := slices.Concat(lists...)
+	slices.SortFunc(all, ID.Compare)
+	return slices.Compact(all)
+}
+
+// Without is list, in its order, less the IDs in other.
+func Without(list, other []ID) []ID {
+	drop := make(map[ID]bool, len(other))
+	for _, id := range other {
+		drop[id] = true
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(id ID) bool { return drop[id] })
+}
+
+// Names lists at most limit IDs for a message: "Service/shop/cart, ConfigMap/shop/cart and 3 more".
+func Names(ids []ID, limit int) string {
+	shown := make([]string, 0, limit)
+	for _, id := range ids[:min(limit, len(ids))] {
+		shown = append(shown, id.String())
+	}
+	text := strings.Join(shown, ", ")
+	if rest := len(ids) - len(shown); rest > 0 {
+		text += fmt.Sprintf(" and %d more", rest)
+	}
+	return text
+}

@@ -1,0 +1,82 @@
+package manifests
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Object is one manifest: what is to be in the cluster, and the file that says so.
+// The zero Object is not valid; make one with [NewObject].
+type Object struct {
+	// File is where in the repository the object stands, for messages: "deploy/cart.yaml". It is empty for
+	// an object that was read back from a stored release.
+	File string
+
+	content *unstructured.Unstructured
+}
+
+// serverFields are written by the API server alone; in Git they are left-overs of `kubectl get -o yaml`.
+var serverFields = [][]string{
+	{"status"},
+	{"metadata", "uid"},
+	{"metadata", "resourceVersion"},
+	{"metadata", "generation"},
+	{"metadata", "creationTimestamp"},
+	{"metadata", "managedFields"},
+	{"metadata", "selfLink"},
+	{"metadata", "ownerReferences"},
+}
+
+// NewObject checks that content names an object that can be applied, and keeps a copy of it without the fields
+// that only the API server writes.
+func NewObject(content *unstructured.Unstructured, file string) (Object, error) {
+	u := content.DeepCopy()
+	for _, field := range serverFields {
+		unstructured.RemoveNestedField(u.Object, field...)
+	}
+	switch {
+	case u.GetAPIVersion() == "":
+		return Object{}, fmt.Errorf("%s: an object without apiVersion", file)
+	case u.GetKind() == "":
+		return Object{}, fmt.Errorf("%s: an object without kind", file)
+	case u.GetGenerateName() != "":
+		return Object{}, fmt.Errorf("%s: %s has generateName: write metadata.name, so that the next commit finds the same object", file, u.GetKind())
+	case u.GetName() == "":
+		return Object{}, fmt.Errorf("%s: %s without metadata.name", file, u.GetKind())
+	}
+	if _, err := schema.ParseGroupVersion(u.GetAPIVersion()); err != nil {
+		return Object{}, fmt.Errorf("%s: %s/%s: apiVersion %q is not group/version", file, u.GetKind(), u.GetName(), u.GetAPIVersion())
+	}
+	for field, value := range map[string]string{"metadata.name": u.GetName(), "metadata.namespace": u.GetNamespace()} {
+		if problems := path.IsValidPathSegmentName(value); len(problems) > 0 {
+			return Object{}, fmt.Errorf("%s: %s: %s %q %s", file, u.GetKind(), field, value, problems[0])
+		}
+	}
+	return Object{File: file, content: u}, nil
+}
+
+// ID names the object.
+func (o Object) ID() ID {
+	gvk := o.content.GroupVersionKind()
+	return ID{Group: gvk.Group, Kind: gvk.Kind, Namespace: o.content.GetNamespace(), Name: o.content.GetName()}
+}
+
+// GroupVersionKind is the version that the manifest is written in.
+func (o Object) GroupVersionKind() schema.GroupVersionKind { return o.content.GroupVersionKind() }
+
+// Annotation is the value of one of the object's annotations, or "".
+func (o Object) Annotation(key string) string { return o.content.GetAnnotations()[key] }
+
+// Unstructured is a copy of the object's content.
+func (o Object) Unstructured() *unstructured.Unstructured { return o.content.DeepCopy() }
+
+// String names the object and its file: "Deployment/shop/cart (deploy/cart.yaml)".
+func (o Object) String() string {
+	if o.File == "" {
+		return o.ID().String()
+	}
+	return o.ID().String() + " (" + o.File + ")"
+}

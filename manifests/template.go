@@ -1,0 +1,35 @@
+package manifests
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// ReplacesNoPods tells the workloads whose controllers keep running pods when their template changes, so that
+// somebody else has to replace them: without that a new image reaches only the pods that happen to die.
+func ReplacesNoPods(kind schema.GroupKind) bool {
+	return kind == schema.GroupKind{Kind: "ReplicationController"} ||
+		kind == schema.GroupKind{Group: "apps", Kind: "ReplicaSet"}
+}
+
+// StampTemplates is the set with each pod template that [ReplacesNoPods] speaks of marked with a hash of itself
+// ([AnnotationTemplate]). Its pods inherit the mark.
+func (s Set) StampTemplates() (Set, error) {
+	return s.Map(func(u *unstructured.Unstructured) error {
+		template, ok := nestedMap(u.Object, "spec", "template")
+		if !ok || !ReplacesNoPods(u.GroupVersionKind().GroupKind()) {
+			return nil
+		}
+		unstructured.RemoveNestedField(template, "metadata", "annotations", AnnotationTemplate)
+		text, err := json.Marshal(template)
+		if err != nil {
+			return err
+		}
+		sum := sha256.Sum256(text)
+		return unstructured.SetNestedField(template, hex.EncodeToString(sum[:8]), "metadata", "annotations", AnnotationTemplate)
+	})
+}
