@@ -1,0 +1,196 @@
+package registry
+
+import (
+	"crypto/x509"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+func TestAnUndeclaredLocalHostIsNotConnectedTo(t *testing.T) {
+	server := serve(t)
+	_, port, _ := net.SplitHostPort(server.host)
+	for _, host := range []string{server.host, "localhost:" + port, "[::1]:" + port, "169.254.169.254", "10.0.0.1"} {
+		resolver, err := New(Options{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = resolver.Resolve(t.Context(), []string{host + "/cart:1"})
+		if e := firstError(t, err); e.Reason != AddressRefused || e.Temporary {
+			t.Errorf("%s: got %v", host, e)
+		}
+	}
+	server.expect()
+}
+
+func TestARedirectInwardsIsNotConnectedTo(t *testing.T) {
+	target := serve(t)
+	_, port, _ := net.SplitHostPort(target.host)
+	for to, want := range map[string]Reason{
+		"https://localhost:" + port + "/x": AddressRefused,
+		"https://169.254.169.254/latest":   AddressRefused,
+		"http://localhost:" + port + "/x":  Redirected,
+		"http://169.254.169.254/latest":    Redirected,
+		"file:///etc/passwd":               Redirected,
+	} {
+		for _, method := range []string{"HEAD ", "GET "} {
+			server := serve(t)
+			server.on("HEAD "+cart+"1", status(http.StatusMethodNotAllowed, nil))
+			server.on(method+cart+"1", redirect(to))
+			e := server.fail(t, Options{}, "cart:1")
+			if e.Reason != want {
+				t.Errorf("%s%s: got %s: %v", method, to, e.Reason, e)
+			}
+			if strings.Contains(e.Error(), to) {
+				t.Errorf("the error shows what the server said: %v", e)
+			}
+		}
+	}
+	target.expect()
+}
+
+func TestARedirectIsFollowedWithoutCredentials(t *testing.T) {
+	target := serve(t)
+	digest := target.push("cart:1")
+	target.on("*", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" {
+			t.Errorf("credentials were sent to another host")
+		}
+		target.registry.ServeHTTP(w, r)
+	})
+	server := serve(t)
+	server.protect("ana", "pw")
+	for _, identifier := range []string{"1", digest} {
+		server.on("HEAD "+cart+identifier, redirect("http://"+target.host+cart+identifier))
+		server.on("GET "+cart+identifier, redirect("http://"+target.host+cart+identifier))
+	}
+	opts := Options{Keychain: keychain{"ana", "pw"}, Insecure: []string{target.host}}
+	if got := server.resolve(t, opts, "cart:1")[server.host+"/cart:1"]; got != digest {
+		t.Errorf("got %s, want %s", got, digest)
+	}
+	target.expect("GET "+cart+digest, "HEAD "+cart+"1")
+}
+
+// For net/http another port is the same host, and keeps the header.
+func TestAuthorizationStaysAtItsPort(t *testing.T) {
+	target := serve(t)
+	target.on("GET /x", func(_ http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" {
+			t.Errorf("credentials were sent to another port")
+		}
+	})
+	server := serve(t)
+	server.on("GET /x", redirect("http://"+target.host+"/x"))
+	client := http.Client{Transport: newGuard(Options{Insecure: []string{server.host, target.host}})}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+server.host+"/x", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Basic secret")
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	target.expect("GET /x")
+}
+
+func TestAPingIsNotRedirected(t *testing.T) {
+	target := serve(t)
+	server := serve(t)
+	server.on("GET /v2/", redirect("http://"+target.host+"/v2/"))
+	if e := server.fail(t, Options{Insecure: []string{target.host}}, "cart:1"); e.Reason != Redirected {
+		t.Errorf("got %v", e)
+	}
+	target.expect()
+}
+
+func TestARedirectLoopEnds(t *testing.T) {
+	server := serve(t)
+	server.on("HEAD "+cart+"1", redirect(cart+"1"))
+	if e := server.fail(t, Options{}, "cart:1"); e.Reason != Redirected {
+		t.Errorf("got %v", e)
+	}
+	server.expect("GET /v2/", "HEAD "+cart+"1", "HEAD "+cart+"1", "HEAD "+cart+"1", "HEAD "+cart+"1")
+}
+
+func TestHTTPSIsNotLeftByRedirect(t *testing.T) {
+	target := serve(t)
+	secure := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v2/" {
+			redirect("http://"+target.host+r.URL.Path)(w, r)
+		}
+	}))
+	t.Cleanup(secure.Close)
+	authorities := x509.NewCertPool()
+	authorities.AddCert(secure.Certificate())
+	host := strings.TrimPrefix(secure.URL, "https://")
+
+	resolver, err := New(Options{Insecure: []string{host, target.host}, RootCAs: authorities})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = resolver.Resolve(t.Context(), []string{host + "/cart:1"})
+	if e := firstError(t, err); e.Reason != Redirected {
+		t.Errorf("got %v", e)
+	}
+	target.expect()
+}
+
+func TestAnUntrustedCertificateIsNamed(t *testing.T) {
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	t.Cleanup(secure.Close)
+	host := strings.TrimPrefix(secure.URL, "https://")
+	resolver, err := New(Options{Insecure: []string{host}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = resolver.Resolve(t.Context(), []string{host + "/cart:1"})
+	if e := firstError(t, err); e.Reason != Unavailable || !strings.Contains(e.Detail, "certificate") {
+		t.Errorf("got %v", e)
+	}
+}
+
+func TestAProxyIsUsedForNamesOnly(t *testing.T) {
+	proxy := serve(t)
+	digest := proxy.push("cart:1")
+	resolver, err := New(Options{
+		Insecure: []string{"registry.example"},
+		Proxy:    http.ProxyURL(&url.URL{Scheme: "http", Host: proxy.host}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	image := "registry.example/cart:1"
+	if got, err := resolver.Resolve(t.Context(), []string{image}); err != nil || got[image] != digest {
+		t.Errorf("got %v, %v", got, err)
+	}
+	_, err = resolver.Resolve(t.Context(), []string{"169.254.169.254/cart:1"})
+	if e := firstError(t, err); e.Reason != AddressRefused {
+		t.Errorf("got %v", e)
+	}
+}
+
+func redirect(to string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", to)
+		w.WriteHeader(http.StatusTemporaryRedirect)
+	}
+}
+
+func firstError(t *testing.T, err error) *Error {
+	t.Helper()
+	var e *Error
+	if !errors.As(err, &e) {
+		t.Fatalf("got %v, want an *Error", err)
+	}
+	return e
+}
