@@ -1,0 +1,155 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// Annotations that people, or the belay command on their behalf, set on a Sync.
+const (
+	// AnnotationSyncAt asks for a look at the remote now; any new value counts.
+	AnnotationSyncAt = "belay.dev/sync-at"
+	// AnnotationRetryAt asks for another try of a release that was refused; any new value counts.
+	AnnotationRetryAt = "belay.dev/retry-at"
+)
+
+// Finalizer keeps a deleted Sync until its objects are gone.
+const Finalizer = "belay.dev/objects"
+
+// Sync keeps a cluster at what a directory of a Git repository says, and puts the last healthy release back when
+// a new one fails its health checks.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=sy,categories=gitops
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Deployed",type=string,JSONPath=`.status.deployed.shortCommit`
+// +kubebuilder:printcolumn:name="Wanted",type=string,JSONPath=`.status.wanted.shortCommit`
+// +kubebuilder:printcolumn:name="Images",type=integer,JSONPath=`.status.objects.images`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+type Sync struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   Spec   `json:"spec"`
+	Status Status `json:"status,omitempty"`
+}
+
+// SyncList is a list of Syncs.
+//
+// +kubebuilder:object:root=true
+type SyncList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+
+	Items []Sync `json:"items"`
+}
+
+// Spec is what people ask for. Only source.url is required.
+type Spec struct {
+	Source Source `json:"source"`
+	// +kubebuilder:default={}
+	Images Images `json:"images,omitempty"`
+	// +kubebuilder:default={}
+	Apply Apply `json:"apply,omitempty"`
+	// +kubebuilder:default={}
+	Health HealthChecks `json:"health,omitempty"`
+	// +kubebuilder:default={}
+	Rollback Rollback `json:"rollback,omitempty"`
+	// Suspend stops belay from looking and from writing; nothing is undone.
+	// +optional
+	Suspend bool `json:"suspend,omitempty"`
+}
+
+// Source is where the manifests come from.
+type Source struct {
+	// URL of the repository: https://…, or http://… and file://… where the agent allows them.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:Pattern=`^(https|http|file)://`
+	URL string `json:"url"`
+	// Ref is what to follow; the default is the remote's HEAD.
+	// +optional
+	Ref Ref `json:"ref,omitempty"`
+	// Path of a kustomization or of a directory of YAML; the default is the repository's root.
+	// +optional
+	Path string `json:"path,omitempty"`
+	// Interval is how often the remote is asked.
+	// +kubebuilder:default="1m"
+	Interval metav1.Duration `json:"interval,omitempty"`
+	// SecretRef names a Secret in the Sync's namespace with username and password, or with bearerToken.
+	// +optional
+	SecretRef *LocalReference `json:"secretRef,omitempty"`
+}
+
+// Ref names a commit, in one way.
+//
+// +kubebuilder:validation:XValidation:rule="(has(self.branch)?1:0)+(has(self.tag)?1:0)+(has(self.commit)?1:0) <= 1",message="name one of branch, tag and commit"
+type Ref struct {
+	// +optional
+	Branch string `json:"branch,omitempty"`
+	// +optional
+	Tag string `json:"tag,omitempty"`
+	// Commit is a full hash of 40 hex digits.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^[0-9a-f]{40}$`
+	Commit string `json:"commit,omitempty"`
+}
+
+// LocalReference names an object in the Sync's namespace.
+type LocalReference struct {
+	// +kubebuilder:validation:MinLength=1
+	Name string `json:"name"`
+}
+
+// Resolve says when image tags are turned into digests.
+//
+// +kubebuilder:validation:Enum=OnCommit;Never
+type Resolve string
+
+// The ways to resolve tags.
+const (
+	ResolveOnCommit Resolve = "OnCommit"
+	ResolveNever    Resolve = "Never"
+)
+
+// Images says what becomes of image tags.
+type Images struct {
+	// Resolve is OnCommit (each new commit's tags are pinned to the digests they have then) or Never.
+	// +kubebuilder:default=OnCommit
+	Resolve Resolve `json:"resolve,omitempty"`
+}
+
+// Apply says how objects reach the cluster.
+type Apply struct {
+	// ServiceAccountName of the Sync's namespace to impersonate; the default is the agent's own rights.
+	// +optional
+	ServiceAccountName string `json:"serviceAccountName,omitempty"`
+	// TargetNamespace overrides the namespace of every namespaced object. Without it, objects that name no
+	// namespace go to the Sync's.
+	// +optional
+	TargetNamespace string `json:"targetNamespace,omitempty"`
+	// Prune deletes objects that have left Git, once the release without them is healthy.
+	// +kubebuilder:default=true
+	Prune *bool `json:"prune,omitempty"`
+}
+
+// HealthChecks says when a release counts as healthy.
+type HealthChecks struct {
+	// Timeout is how long a release may take to become healthy.
+	// +kubebuilder:default="5m"
+	Timeout metav1.Duration `json:"timeout,omitempty"`
+	// StableFor is how long it must then stay healthy, without a break, before it is kept.
+	// +kubebuilder:default="10s"
+	StableFor metav1.Duration `json:"stableFor,omitempty"`
+}
+
+// Rollback says what follows a release that fails its health checks.
+type Rollback struct {
+	// Enabled puts the last kept release back.
+	// +kubebuilder:default=true
+	Enabled *bool `json:"enabled,omitempty"`
+	// Keep is how many releases are stored.
+	// +kubebuilder:default=10
+	// +kubebuilder:validation:Minimum=2
+	// +kubebuilder:validation:Maximum=100
+	Keep int `json:"keep,omitempty"`
+}
