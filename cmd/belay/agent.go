@@ -1,0 +1,72 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/klog/v2"
+
+	"github.com/belay-gitops/belay/sync/cluster"
+)
+
+// agentFlags are what only the operator of the agent decides, never a Sync.
+type agentFlags struct {
+	namespace          string
+	leaderElection     bool
+	metrics, health    string
+	concurrency        int
+	cacheDir           string
+	allowHTTP          bool
+	insecureRegistries []string
+	renderMemory       int64
+	verbose            bool
+}
+
+func newAgent(flags *genericclioptions.ConfigFlags) *cobra.Command {
+	var a agentFlags
+	cmd := &cobra.Command{
+		Use:   "agent",
+		Short: "Run the agent; this is what the Pod runs that `belay install` makes",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, err := flags.ToRESTConfig()
+			if err != nil {
+				return err
+			}
+			logger := a.logger()
+			klog.SetLogger(logger)
+			return cluster.Run(cmd.Context(), config, cluster.AgentOptions{
+				Namespace:      a.namespace,
+				LeaderElection: a.leaderElection,
+				MetricsAddress: a.metrics,
+				HealthAddress:  a.health,
+				Concurrency:    a.concurrency,
+				Logger:         logger,
+			}, func(c *cluster.Cluster) (cluster.Passes, error) { return newPasses(c, a) })
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&a.namespace, "agent-namespace", os.Getenv("POD_NAMESPACE"), "the namespace of the agent's lease")
+	f.BoolVar(&a.leaderElection, "leader-elect", true, "write only while holding the lease")
+	f.StringVar(&a.metrics, "metrics-address", ":8080", `where /metrics is served; "0" for nowhere`)
+	f.StringVar(&a.health, "health-address", ":8081", `where /healthz and /readyz are served; "0" for nowhere`)
+	f.IntVar(&a.concurrency, "concurrency", 16, "how many Syncs are worked on side by side")
+	f.StringVar(&a.cacheDir, "cache-dir", os.TempDir(), "where fetched Git objects are kept")
+	f.BoolVar(&a.allowHTTP, "allow-http", false, "accept http:// and file:// repositories")
+	f.StringArrayVar(&a.insecureRegistries, "insecure-registry", nil, "a registry, host[:port], that may be spoken to over plain HTTP and at a private address; may be given several times")
+	f.Int64Var(&a.renderMemory, "render-memory", 512<<20, "how many bytes of memory rendering one Sync may take")
+	f.BoolVarP(&a.verbose, "verbose", "v", false, "log more")
+	flags.AddFlags(cmd.PersistentFlags())
+	return cmd
+}
+
+func (a agentFlags) logger() logr.Logger {
+	level := slog.LevelInfo
+	if a.verbose {
+		level = slog.LevelDebug
+	}
+	return logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	gosync "sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/belay-gitops/belay/manifests"
+	"github.com/belay-gitops/belay/registry"
+	"github.com/belay-gitops/belay/render"
+	"github.com/belay-gitops/belay/sync"
+	"github.com/belay-gitops/belay/sync/api/v1alpha1"
+	"github.com/belay-gitops/belay/sync/cluster"
+)
+
+// passes wires what belay is made of: for each Sync a Syncer with its source, journal and view of the cluster.
+type passes struct {
+	cluster  *cluster.Cluster
+	renderer render.Process
+	resolver *registry.Resolver
+	flags    agentFlags
+
+	mu      gosync.Mutex
+	syncers map[types.NamespacedName]*syncer
+}
+
+// syncer is what is kept of a Sync between passes.
+type syncer struct {
+	*sync.Syncer
+	uid     types.UID
+	source  *source
+	objects *cluster.Objects
+}
+
+func newPasses(c *cluster.Cluster, flags agentFlags) (*passes, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("finding this program: %w", err)
+	}
+	resolver, err := registry.New(registry.Options{Insecure: flags.insecureRegistries, UserAgent: userAgent()})
+	if err != nil {
+		return nil, err
+	}
+	return &passes{
+		cluster:  c,
+		renderer: render.Process{Command: []string{self, renderChild}, Memory: flags.renderMemory},
+		resolver: resolver,
+		flags:    flags,
+		syncers:  map[types.NamespacedName]*syncer{},
+	}, nil
+}
+
+// Pass implements [cluster.Passes].
+func (p *passes) Pass(ctx context.Context, s *v1alpha1.Sync) cluster.Report {
+	carrier, err := p.syncerFor(s)
+	if err != nil {
+		return cluster.Report{Status: s.Status, Events: []cluster.Note{{Type: corev1.EventTypeWarning, Reason: "Error", Message: err.Error()}}, Next: time.Minute}
+	}
+	syncAt, retryAt := s.Annotations[v1alpha1.AnnotationSyncAt], s.Annotations[v1alpha1.AnnotationRetryAt]
+	outcome := carrier.Sync(ctx, sync.Want{
+		Spec:    s.Spec,
+		Poll:    syncAt != s.Status.LastHandledReconcileAt,
+		Retry:   retryAt != s.Status.LastHandledRetryAt,
+		RetryAt: retryAt,
+		Drifted: carrier.objects.Drifted(),
+	})
+	status := outcome.Status(s.Status, s.Generation, time.Now())
+	if !outcome.Suspended {
+		status.LastHandledReconcileAt, status.LastHandledRetryAt = syncAt, retryAt
+	}
+	return cluster.Report{Status: status, Events: notes(outcome.Events), Next: outcome.Next}
+}
+
+// Remove implements [cluster.Passes].
+func (p *passes) Remove(ctx context.Context, s *v1alpha1.Sync) cluster.Report {
+	carrier, err := p.syncerFor(s)
+	if err != nil {
+		return cluster.Report{Status: s.Status, Next: time.Minute}
+	}
+	next, problem := carrier.Remove(ctx, sync.Want{Spec: s.Spec})
+	status := *s.Status.DeepCopy()
+	if problem != nil {
+		status = problem.Deleting(status, s.Generation, time.Now())
+	}
+	return cluster.Report{Status: status, Next: next}
+}
+
+// Forget implements [cluster.Passes].
+func (p *passes) Forget(ctx context.Context, name types.NamespacedName) {
+	p.mu.Lock()
+	gone := p.syncers[name]
+	delete(p.syncers, name)
+	p.mu.Unlock()
+	if gone != nil {
+		p.cluster.Forget(ctx, gone.objects)
+		gone.source.remove()
+	}
+}
+
+// syncerFor finds or makes a Sync's Syncer, fitted to its present spec.
+func (p *passes) syncerFor(s *v1alpha1.Sync) (*syncer, error) {
+	name := types.NamespacedName{Namespace: s.Namespace, Name: s.Name}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	known := p.syncers[name]
+	if known == nil || known.uid != s.UID {
+		known = p.newSyncer(name, s)
+		p.syncers[name] = known
+	}
+	objects, err := p.cluster.Objects(name, s.Spec.Apply.ServiceAccountName, s.Spec.Apply.TargetNamespace)
+	if err != nil {
+		return nil, err
+	}
+	known.objects, known.Cluster = objects, objects
+	known.source.spec = s.Spec.Source
+	return known, nil
+}
+
+func (p *passes) newSyncer(name types.NamespacedName, s *v1alpha1.Sync) *syncer {
+	source := &source{
+		cluster: p.cluster, namespace: name.Namespace, allowHTTP: p.flags.allowHTTP,
+		cacheDir: filepath.Join(p.flags.cacheDir, "belay-git", string(s.UID)),
+	}
+	owner := metav1.OwnerReference{
+		APIVersion: v1alpha1.GroupVersion.String(), Kind: "Sync", Name: s.Name, UID: s.UID,
+	}
+	return &syncer{
+		uid:    s.UID,
+		source: source,
+		Syncer: &sync.Syncer{
+			Namespace: name.Namespace,
+			Name:      name.Name,
+			Source:    source,
+			Renderer:  p.renderer,
+			Resolver:  pinner{p.resolver},
+			Journal:   p.cluster.Journal(name, owner),
+			Clock:     time.Now,
+		},
+	}
+}
+
+func notes(events []sync.Event) []cluster.Note {
+	var notes []cluster.Note
+	for _, e := range events {
+		note := cluster.Note{Type: corev1.EventTypeNormal, Reason: e.Reason, Message: e.Message}
+		if e.Warning {
+			note.Type = corev1.EventTypeWarning
+		}
+		notes = append(notes, note)
+	}
+	return notes
+}
+
+// pinner makes pins of the resolver's digests.
+type pinner struct{ resolver *registry.Resolver }
+
+// Pin implements [sync.Resolver].
+func (p pinner) Pin(ctx context.Context, images []string) (manifests.Pins, error) {
+	digests, err := p.resolver.Resolve(ctx, images)
+	if err != nil {
+		return nil, err
+	}
+	pins := make(manifests.Pins, len(digests))
+	for image, digest := range digests {
+		if pins[image], err = registry.Pinned(image, digest); err != nil {
+			return nil, err
+		}
+	}
+	return pins, nil
+}

@@ -1,0 +1,143 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/belay-gitops/belay/sync/api/v1alpha1"
+)
+
+// AgentOptions say how an agent runs.
+type AgentOptions struct {
+	Namespace      string // of the lease
+	LeaderElection bool
+	MetricsAddress string // "0" for none
+	HealthAddress  string // "0" for none
+	Concurrency    int    // passes side by side
+	Logger         logr.Logger
+}
+
+// Passes carries out what the agent calls for. It is called for each Sync by one goroutine at a time.
+type Passes interface {
+	// Pass is one pass of a Sync.
+	Pass(ctx context.Context, sync *v1alpha1.Sync) Report
+	// Remove takes the objects of a deleted Sync away. It is done when the report's Next is 0.
+	Remove(ctx context.Context, sync *v1alpha1.Sync) Report
+	// Forget drops what is remembered of a Sync that is gone.
+	Forget(ctx context.Context, sync types.NamespacedName)
+}
+
+// Report is what a pass wants told, and when it wants to be called again.
+type Report struct {
+	Status v1alpha1.Status
+	Events []Note
+	Next   time.Duration
+}
+
+// Note is an event to record on a Sync.
+type Note struct{ Type, Reason, Message string }
+
+// Run runs an agent until ctx ends. The passes are made by start once the Cluster is connected.
+func Run(ctx context.Context, config *rest.Config, options AgentOptions, start func(*Cluster) (Passes, error)) error {
+	known := runtime.NewScheme()
+	if err := scheme.AddToScheme(known); err != nil {
+		return err
+	}
+	if err := v1alpha1.AddToScheme(known); err != nil {
+		return err
+	}
+	patience := 10 * time.Second
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme:                        known,
+		Logger:                        options.Logger,
+		LeaderElection:                options.LeaderElection,
+		LeaderElectionID:              "belay-agent",
+		LeaderElectionNamespace:       options.Namespace,
+		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       &patience,
+		Metrics:                       metricsserver.Options{BindAddress: options.MetricsAddress},
+		HealthProbeBindAddress:        options.HealthAddress,
+	})
+	if err != nil {
+		return fmt.Errorf("preparing the agent: %w", err)
+	}
+	queue := &queue{}
+	cluster, err := Connect(config, queue.add)
+	if err != nil {
+		return err
+	}
+	if err := mgr.Add(manager.RunnableFunc(cluster.Start)); err != nil {
+		return err
+	}
+	passes, err := start(cluster)
+	if err != nil {
+		return err
+	}
+	if err := control(mgr, options, queue, passes); err != nil {
+		return fmt.Errorf("preparing the agent: %w", err)
+	}
+	for name, add := range map[string]func(string, healthz.Checker) error{"ping": mgr.AddHealthzCheck, "ready": mgr.AddReadyzCheck} {
+		if err := add(name, healthz.Ping); err != nil {
+			return err
+		}
+	}
+	return mgr.Start(ctx)
+}
+
+// control calls the passes for each Sync that changes, and for each that the queue names.
+func control(mgr manager.Manager, options AgentOptions, queue *queue, passes Passes) error {
+	loop, err := controller.New("sync", mgr, controller.Options{
+		MaxConcurrentReconciles: options.Concurrency,
+		Reconciler: &reconciler{
+			client:   mgr.GetClient(),
+			recorder: mgr.GetEventRecorder("belay"),
+			passes:   passes,
+		},
+	})
+	if err != nil {
+		return err
+	}
+	asked := predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
+	err = loop.Watch(source.Kind[client.Object](mgr.GetCache(), &v1alpha1.Sync{}, &handler.EnqueueRequestForObject{}, asked))
+	if err != nil {
+		return err
+	}
+	return loop.Watch(source.Func(queue.open))
+}
+
+// queue lets watches outside the controller call for a pass.
+type queue struct {
+	queue workqueue.TypedRateLimitingInterface[reconcile.Request]
+}
+
+func (q *queue) open(_ context.Context, opened workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+	q.queue = opened
+	return nil
+}
+
+// gathering is how long changes are gathered into one pass: a rollout of many pods changes them by the dozen.
+const gathering = 50 * time.Millisecond
+
+func (q *queue) add(sync types.NamespacedName) {
+	if q.queue != nil && sync.Name != "" {
+		q.queue.AddAfter(reconcile.Request{NamespacedName: sync}, gathering)
+	}
+}

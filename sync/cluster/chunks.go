@@ -1,0 +1,157 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/klauspost/compress/zstd"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/belay-gitops/belay/manifests"
+)
+
+// chunkSize keeps a Secret, base64 and all, well under etcd's limit of 1.5 MiB.
+const chunkSize = 900 << 10
+
+// largestRelease bounds what a compressed release may unpack to.
+const largestRelease = 256 << 20
+
+// write stores a release's chunks, in order, so that the last one makes it count, and answers that one's name. Chunks that an earlier, killed
+// try left behind are replaced.
+func (j *Journal) write(ctx context.Context, release manifests.Release, stored manifests.Record) (last string, err error) {
+	text, err := pack(release)
+	if err != nil {
+		return "", err
+	}
+	fixed, err := json.Marshal(record{
+		Commit: stored.Commit, Rendered: stored.Rendered, Objects: stored.Objects, Options: stored.Options, At: stored.At,
+	})
+	if err != nil {
+		return "", err
+	}
+	outcome, err := json.Marshal(stored.Outcome)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(text)
+	chunks := slices.Collect(slices.Chunk(text, chunkSize))
+	for i, data := range chunks {
+		annotations := map[string]any{
+			annotationChunk:    fmt.Sprintf("%d/%d", i, len(chunks)),
+			annotationChecksum: hex.EncodeToString(sum[:]),
+		}
+		if i == len(chunks)-1 {
+			annotations[annotationRecord], annotations[annotationOutcome] = string(fixed), string(outcome)
+		}
+		last = fmt.Sprintf("belay.%s.%d.%d", j.sync.Name, release.Number, i)
+		if err := j.create(ctx, last, release.Number, data, annotations); err != nil {
+			return "", err
+		}
+	}
+	return last, nil
+}
+
+func (j *Journal) create(ctx context.Context, name string, number int, data []byte, annotations map[string]any) error {
+	owner := map[string]any{
+		"apiVersion": j.owner.APIVersion, "kind": j.owner.Kind, "name": j.owner.Name, "uid": string(j.owner.UID),
+	}
+	secret := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1",
+		"kind":       "Secret",
+		"metadata": map[string]any{
+			"name":            name,
+			"namespace":       j.sync.Namespace,
+			"labels":          map[string]any{labelReleaseOf: j.sync.Name, labelRelease: strconv.Itoa(number)},
+			"annotations":     annotations,
+			"ownerReferences": []any{owner},
+		},
+		"type":      "belay.dev/release",
+		"immutable": true,
+		"data":      map[string]any{"release": base64.StdEncoding.EncodeToString(data)},
+	}}
+	client := j.cluster.own.Resource(secrets).Namespace(j.sync.Namespace)
+	options := metav1.CreateOptions{FieldManager: FieldManager}
+	_, err := client.Create(ctx, secret, options)
+	if apierrors.IsAlreadyExists(err) {
+		if err := client.Delete(ctx, name, metav1.DeleteOptions{}); err != nil {
+			return describe("Secret/"+name, "Release", err)
+		}
+		_, err = client.Create(ctx, secret, options)
+	}
+	return describe("Secret/"+j.sync.Namespace+"/"+name, "Release", err)
+}
+
+// Load reads a release back. It answers an error rather than anything but what was stored.
+func (j *Journal) Load(ctx context.Context, number int) (manifests.Release, error) {
+	chunks, err := j.chunks(ctx, number)
+	if err != nil {
+		return manifests.Release{}, err
+	}
+	var text []byte
+	for _, chunk := range chunks {
+		encoded, _, _ := unstructured.NestedString(chunk.Object, "data", "release")
+		data, err := base64.StdEncoding.DecodeString(encoded)
+		if err != nil {
+			return manifests.Release{}, j.corrupt(number, "a chunk of it is not base64")
+		}
+		text = append(text, data...)
+	}
+	sum := sha256.Sum256(text)
+	if hex.EncodeToString(sum[:]) != chunks[len(chunks)-1].GetAnnotations()[annotationChecksum] {
+		return manifests.Release{}, j.corrupt(number, "its checksum is wrong")
+	}
+	release, err := unpack(text)
+	if err != nil {
+		return manifests.Release{}, j.corrupt(number, "it cannot be read")
+	}
+	return release, nil
+}
+
+// format is the version of a release's text. A reader refuses what is newer than itself.
+const format = 1
+
+type envelope struct {
+	Format  int               `json:"format"`
+	Release manifests.Release `json:"release"`
+}
+
+func pack(release manifests.Release) ([]byte, error) {
+	text, err := json.Marshal(envelope{Format: format, Release: release})
+	if err != nil {
+		return nil, fmt.Errorf("writing release %d: %w", release.Number, err)
+	}
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return nil, err
+	}
+	return encoder.EncodeAll(text, nil), nil
+}
+
+func unpack(packed []byte) (manifests.Release, error) {
+	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(largestRelease))
+	if err != nil {
+		return manifests.Release{}, err
+	}
+	defer decoder.Close()
+	text, err := decoder.DecodeAll(packed, nil)
+	if err != nil {
+		return manifests.Release{}, err
+	}
+	var e envelope
+	if err := json.NewDecoder(bytes.NewReader(text)).Decode(&e); err != nil {
+		return manifests.Release{}, err
+	}
+	if e.Format > format {
+		return manifests.Release{}, fmt.Errorf("format %d is newer than this belay's %d", e.Format, format)
+	}
+	return e.Release, nil
+}

@@ -1,0 +1,145 @@
+// Package cluster is where releases go: it tries objects on the API server, writes and deletes them, tells how
+// they are, keeps the releases, and calls when something has changed. It wraps client-go and controller-runtime,
+// and leaves every decision to package sync.
+//
+// Requests are spent where something changes. At rest there are only watches: one for each kind that Syncs own
+// objects of, filtered by the owner label ([Watches]), and none on pods but while a release is being judged.
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+
+	"github.com/belay-gitops/belay/manifests"
+)
+
+// FieldManager is the name that belay's server-side applies bear.
+const FieldManager = "belay"
+
+// parallel is how many objects of one Sync are tried or written side by side. The API server's own fairness does
+// the rest.
+const parallel = 8
+
+// Cluster is a connection to an API server, shared by all Syncs.
+type Cluster struct {
+	config  *rest.Config
+	mapper  meta.RESTMapper
+	own     dynamic.Interface // with the agent's rights
+	records metadata.Interface
+	watches *Watches
+	pods    *podWatches
+}
+
+// Connect makes a Cluster of a client configuration. Each change to an owned object, or to a pod behind a release
+// that is being judged, calls notify with the Sync. It makes no request yet.
+func Connect(config *rest.Config, notify func(types.NamespacedName)) (*Cluster, error) {
+	config = rest.CopyConfig(config)
+	config.QPS = -1 // the API server's priority and fairness limits us, per flow; a client-side limit would only add delay
+	httpClient, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("preparing a client: %w", err)
+	}
+	mapper, err := apiutil.NewDynamicRESTMapper(config, httpClient)
+	if err != nil {
+		return nil, fmt.Errorf("preparing discovery: %w", err)
+	}
+	own, err := dynamic.NewForConfigAndClient(config, httpClient)
+	if err != nil {
+		return nil, fmt.Errorf("preparing a client: %w", err)
+	}
+	records, err := metadata.NewForConfigAndClient(config, httpClient)
+	if err != nil {
+		return nil, fmt.Errorf("preparing a client: %w", err)
+	}
+	watches, err := newWatches(config, mapper, notify)
+	if err != nil {
+		return nil, err
+	}
+	return &Cluster{
+		config: config, mapper: mapper, own: own, records: records,
+		watches: watches, pods: newPodWatches(config, mapper, notify),
+	}, nil
+}
+
+// Start runs the watches until ctx ends.
+func (c *Cluster) Start(ctx context.Context) error {
+	c.pods.start(ctx)
+	return c.watches.Start(ctx)
+}
+
+// Objects is one Sync's view of the cluster: the objects that bear its labels.
+type Objects struct {
+	cluster   *Cluster
+	client    dynamic.Interface // with the rights of the Sync's service account
+	sync      types.NamespacedName
+	namespace string // overrides the namespace of every object, where it is not empty
+}
+
+// Objects is the view of a Sync. With a service account (of the Sync's namespace) all requests are made in its
+// name, otherwise with the agent's rights. A target namespace overrides that of every namespaced object.
+func (c *Cluster) Objects(sync types.NamespacedName, serviceAccount, targetNamespace string) (*Objects, error) {
+	objects := &Objects{cluster: c, client: c.own, sync: sync, namespace: targetNamespace}
+	if serviceAccount == "" {
+		return objects, nil
+	}
+	config := rest.CopyConfig(c.config)
+	config.Impersonate = rest.ImpersonationConfig{
+		UserName: "system:serviceaccount:" + sync.Namespace + ":" + serviceAccount,
+		Groups:   []string{"system:serviceaccounts", "system:serviceaccounts:" + sync.Namespace, "system:authenticated"},
+	}
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("preparing to act as service account %s/%s: %w", sync.Namespace, serviceAccount, err)
+	}
+	objects.client = client
+	return objects, nil
+}
+
+// resource is the client for objects of one kind in one namespace.
+func (o *Objects) resource(mapping *meta.RESTMapping, namespace string) dynamic.ResourceInterface {
+	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
+		return o.client.Resource(mapping.Resource).Namespace(namespace)
+	}
+	return o.client.Resource(mapping.Resource)
+}
+
+// mapping finds the resource of an object, in the version that its manifest is written in.
+func (o *Objects) mapping(object manifests.Object) (*meta.RESTMapping, error) {
+	gvk := object.GroupVersionKind()
+	mapping, err := o.cluster.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	if meta.IsNoMatchError(err) {
+		return nil, &Error{Reason: "UnknownKind", Object: object.String(), Temporary: true,
+			Detail: fmt.Sprintf("the cluster knows no kind %s in %s; install its CRD, or correct apiVersion and kind", gvk.Kind, gvk.GroupVersion())}
+	}
+	if err != nil {
+		return nil, describe(object.String(), gvk.Kind, err)
+	}
+	return mapping, nil
+}
+
+// selector picks this Sync's objects.
+func (o *Objects) selector() string {
+	return strings.Join([]string{
+		manifests.LabelSync + "=" + o.sync.Name,
+		manifests.LabelNamespace + "=" + o.sync.Namespace,
+	}, ",")
+}
+
+// ownerOf reads the labels that say whose an object is; the zero name when it is nobody's.
+func ownerOf(labels map[string]string) types.NamespacedName {
+	return types.NamespacedName{Namespace: labels[manifests.LabelNamespace], Name: labels[manifests.LabelSync]}
+}
+
+func idOf(u *unstructured.Unstructured) manifests.ID {
+	gvk := u.GroupVersionKind()
+	return manifests.ID{Group: gvk.Group, Kind: gvk.Kind, Namespace: u.GetNamespace(), Name: u.GetName()}
+}

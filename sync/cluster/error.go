@@ -1,0 +1,138 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Error is what the API server, or the way to it, had against an object.
+type Error struct {
+	Reason    string // a CamelCase word
+	Object    string // the object and its file, or "" where it is about none
+	Detail    string
+	Temporary bool // trying again can help
+	After     time.Duration
+}
+
+func (e *Error) Error() string {
+	if e.Object == "" {
+		return e.Detail
+	}
+	return e.Object + ": " + e.Detail
+}
+
+// Describe tells the reason, whether trying again can help, and when.
+func (e *Error) Describe() (reason string, temporary bool, after time.Duration) {
+	return e.Reason, e.Temporary, e.After
+}
+
+// describe turns an API error about an object into ours.
+func describe(object, kind string, err error) error {
+	if err == nil {
+		return nil
+	}
+	e := &Error{Reason: "ClusterUnavailable", Object: object, Temporary: true}
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		e.Detail = "the API server cannot be reached: " + err.Error()
+		return e
+	}
+	e.Detail = detail(kind, status.Status())
+	if seconds, wait := apierrors.SuggestsClientDelay(err); wait {
+		e.After = time.Duration(seconds) * time.Second
+	}
+	e.Reason, e.Temporary = class(err)
+	return e
+}
+
+// causeNamespaceTerminating is k8s.io/api/core/v1.NamespaceTerminatingCause.
+const causeNamespaceTerminating metav1.CauseType = "NamespaceTerminating"
+
+// class says what kind of refusal an API error is, and whether it may pass by itself.
+func class(err error) (reason string, temporary bool) {
+	text := err.Error()
+	switch {
+	case apierrors.HasStatusCause(err, causeNamespaceTerminating):
+		return "NamespaceTerminating", true
+	case strings.Contains(text, "failed calling webhook"):
+		return "WebhookUnavailable", true
+	case strings.Contains(text, "admission webhook") && strings.Contains(text, "denied the request"):
+		return "AdmissionDenied", false
+	// Server-side apply reports a field that the schema lacks as an internal error.
+	case strings.Contains(text, "failed to create typed patch object"):
+		return "Invalid", false
+	case apierrors.IsForbidden(err) && strings.Contains(text, "exceeded quota"):
+		return "QuotaExceeded", true
+	case apierrors.IsForbidden(err) && strings.Contains(text, "cannot "):
+		return "Forbidden", false
+	case apierrors.IsForbidden(err):
+		return "AdmissionDenied", false
+	case apierrors.IsInvalid(err) && strings.Contains(text, "immutable"):
+		return "ImmutableField", false
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsMethodNotSupported(err),
+		apierrors.IsRequestEntityTooLargeError(err), apierrors.IsNotAcceptable(err), apierrors.IsUnsupportedMediaType(err):
+		return "Invalid", false
+	case apierrors.IsConflict(err):
+		return "Conflict", false
+	case apierrors.IsNotFound(err):
+		return "NotFound", true
+	}
+	return "ClusterUnavailable", true
+}
+
+// detail is the API server's own words where they can be shown. About a Secret they may quote a value, so that
+// only the fields are named.
+func detail(kind string, status metav1.Status) string {
+	if kind != "Secret" {
+		return status.Message
+	}
+	var fields []string
+	if status.Details != nil {
+		for _, cause := range status.Details.Causes {
+			if cause.Field != "" {
+				fields = append(fields, cause.Field)
+			}
+		}
+	}
+	text := fmt.Sprintf("the API server refused this Secret (%s); its words are withheld, for they may quote a value", status.Reason)
+	if len(fields) > 0 {
+		text += "; look at " + strings.Join(fields, ", ")
+	}
+	return text
+}
+
+// all joins the errors of several objects into one that is temporary only if each is, for one refused object is
+// enough to refuse the release. The message names the first few.
+func all(errs []error) error {
+	var first *Error
+	var words []string
+	count := 0
+	for _, err := range errs {
+		if err == nil {
+			continue
+		}
+		count++
+		var e *Error
+		if !errors.As(err, &e) {
+			return err
+		}
+		if first == nil || first.Temporary && !e.Temporary {
+			first = e
+		}
+		if len(words) < 3 {
+			words = append(words, e.Error())
+		}
+	}
+	if count <= 1 {
+		return errors.Join(errs...)
+	}
+	if rest := count - len(words); rest > 0 {
+		words = append(words, fmt.Sprintf("and %d more", rest))
+	}
+	return &Error{Reason: first.Reason, Detail: strings.Join(words, "\n"), Temporary: first.Temporary, After: first.After}
+}

@@ -1,0 +1,90 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/belay-gitops/belay/manifests"
+)
+
+var (
+	customResourceDefinition = schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}
+	namespaceKind            = schema.GroupKind{Kind: "Namespace"}
+)
+
+// Place gives every namespaced object the Sync's target namespace or, without one, the Sync's own where the
+// manifest names none; it takes the namespace from cluster-scoped objects. A kind that the cluster does not know
+// has to come with a CRD in the same set.
+func (o *Objects) Place(ctx context.Context, objects manifests.Set) (manifests.Set, error) {
+	brought := definitions(objects)
+	namespaced := map[schema.GroupKind]bool{}
+	var errs []error
+	for _, object := range objects.Objects() {
+		kind := object.ID().GroupKind()
+		if scope, ok := brought[kind]; ok {
+			namespaced[kind] = scope == "Namespaced"
+			continue
+		}
+		mapping, err := o.mapping(object)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		namespaced[kind] = mapping.Scope.Name() == meta.RESTScopeNameNamespace
+	}
+	if err := all(errs); err != nil {
+		return manifests.Set{}, err
+	}
+	placed, err := objects.Map(func(u *unstructured.Unstructured) error {
+		switch {
+		case !namespaced[u.GroupVersionKind().GroupKind()]:
+			u.SetNamespace("")
+		case o.namespace != "":
+			u.SetNamespace(o.namespace)
+		case u.GetNamespace() == "":
+			u.SetNamespace(o.sync.Namespace)
+		}
+		return nil
+	})
+	if err != nil {
+		return manifests.Set{}, &Error{Reason: "DuplicateObject", Detail: err.Error()}
+	}
+	return placed, nil
+}
+
+// definitions is the kinds that CRDs in the set bring, each with its scope.
+func definitions(objects manifests.Set) map[schema.GroupKind]string {
+	kinds := map[schema.GroupKind]string{}
+	for _, object := range objects.Objects() {
+		if object.ID().GroupKind() != customResourceDefinition {
+			continue
+		}
+		content := object.Unstructured().Object
+		group, _, _ := unstructured.NestedString(content, "spec", "group")
+		kind, _, _ := unstructured.NestedString(content, "spec", "names", "kind")
+		scope, _, _ := unstructured.NestedString(content, "spec", "scope")
+		kinds[schema.GroupKind{Group: group, Kind: kind}] = scope
+	}
+	return kinds
+}
+
+// namespacesIn is the names of the Namespaces that the set brings.
+func namespacesIn(objects manifests.Set) map[string]bool {
+	names := map[string]bool{}
+	for _, id := range objects.IDs() {
+		if id.GroupKind() == namespaceKind {
+			names[id.Name] = true
+		}
+	}
+	return names
+}
+
+// unowned refuses an object that another Sync owns.
+func unowned(object manifests.Object, owner, sync fmt.Stringer) error {
+	return &Error{Reason: "OwnedByAnother", Object: object.String(),
+		Detail: fmt.Sprintf("it belongs to Sync %s already; take it out of one of the two (this is %s)", owner, sync)}
+}

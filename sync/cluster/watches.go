@@ -1,0 +1,304 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	gosync "sync"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/belay-gitops/belay/manifests"
+)
+
+// Watches is belay's memory of the objects that Syncs own, one watch for each kind, filtered by the owner label.
+// Of kinds without a status only the metadata is kept.
+type Watches struct {
+	cache  cache.Cache
+	mapper meta.RESTMapper
+	notify func(types.NamespacedName)
+
+	mu      gosync.Mutex
+	watched map[kind]bool
+	// wrote is the resourceVersion of belay's own last write of each object, "" for a delete: what a watch
+	// tells of it is no news.
+	wrote map[manifests.ID]string
+	// suspects are changes to owned objects that were not yet told from belay's own.
+	suspects map[types.NamespacedName]map[manifests.ID]string
+}
+
+// statusless kinds are healthy when they are there, so their metadata is all that is watched. It keeps Secrets out
+// of the agent's memory, too.
+var statusless = map[kind]bool{
+	{Kind: "ConfigMap"}:      true,
+	{Kind: "Secret"}:         true,
+	{Kind: "ServiceAccount"}: true,
+	{Kind: "LimitRange"}:     true,
+	{Kind: "PodTemplate"}:    true,
+	{Group: "rbac.authorization.k8s.io", Kind: "Role"}:                              true,
+	{Group: "rbac.authorization.k8s.io", Kind: "RoleBinding"}:                       true,
+	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole"}:                       true,
+	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRoleBinding"}:                true,
+	{Group: "networking.k8s.io", Kind: "NetworkPolicy"}:                             true,
+	{Group: "networking.k8s.io", Kind: "IngressClass"}:                              true,
+	{Group: "scheduling.k8s.io", Kind: "PriorityClass"}:                             true,
+	{Group: "storage.k8s.io", Kind: "StorageClass"}:                                 true,
+	{Group: "admissionregistration.k8s.io", Kind: "ValidatingWebhookConfiguration"}: true,
+	{Group: "admissionregistration.k8s.io", Kind: "MutatingWebhookConfiguration"}:   true,
+}
+
+// newWatches prepares watches that call notify with the owner of each changed object. Kinds are added with Ensure.
+func newWatches(config *rest.Config, mapper meta.RESTMapper, notify func(types.NamespacedName)) (*Watches, error) {
+	owned, err := labels.NewRequirement(manifests.LabelSync, selection.Exists, nil)
+	if err != nil {
+		return nil, err
+	}
+	store, err := cache.New(config, cache.Options{
+		Mapper:                      mapper,
+		DefaultLabelSelector:        labels.NewSelector().Add(*owned),
+		DefaultTransform:            keepOurFields,
+		ReaderFailOnMissingInformer: true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("preparing watches: %w", err)
+	}
+	return &Watches{
+		cache: store, mapper: mapper, notify: notify,
+		watched:  map[kind]bool{},
+		wrote:    map[manifests.ID]string{},
+		suspects: map[types.NamespacedName]map[manifests.ID]string{},
+	}, nil
+}
+
+// Start runs the watches until ctx ends.
+func (w *Watches) Start(ctx context.Context) error { return w.cache.Start(ctx) }
+
+// Ensure starts the watches that ids need, and waits for their first lists. Kinds that the cluster does not know
+// are left for later.
+func (w *Watches) Ensure(ctx context.Context, ids []manifests.ID) error {
+	for _, k := range w.missing(ids) {
+		mapping, err := w.mapper.RESTMapping(k)
+		if meta.IsNoMatchError(err) {
+			continue
+		}
+		if err != nil {
+			return describe("", k.Kind, err)
+		}
+		informer, err := w.cache.GetInformer(ctx, like(mapping.GroupVersionKind))
+		if err != nil {
+			return &Error{Reason: "WatchFailed", Temporary: true, Detail: "watching " + mapping.Resource.Resource + ": " + err.Error()}
+		}
+		w.mu.Lock()
+		first := !w.watched[k]
+		w.watched[k] = true
+		w.mu.Unlock()
+		if !first {
+			continue
+		}
+		if _, err := informer.AddEventHandler(toolscache.ResourceEventHandlerDetailedFuncs{
+			AddFunc:    w.added,
+			UpdateFunc: w.updated,
+			DeleteFunc: w.deleted,
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *Watches) missing(ids []manifests.ID) []kind {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	seen := map[kind]bool{}
+	var missing []kind
+	for _, id := range ids {
+		if k := id.GroupKind(); !w.watched[k] && !seen[k] {
+			seen[k] = true
+			missing = append(missing, k)
+		}
+	}
+	return missing
+}
+
+// like is an empty object of the form that its kind is cached in.
+func like(gvk schema.GroupVersionKind) client.Object {
+	if statusless[gvk.GroupKind()] {
+		o := &metav1.PartialObjectMetadata{}
+		o.SetGroupVersionKind(gvk)
+		return o
+	}
+	o := &unstructured.Unstructured{}
+	o.SetGroupVersionKind(gvk)
+	return o
+}
+
+// Get reads an owned object as the watches know it; nil where it is not there.
+func (w *Watches) Get(ctx context.Context, id manifests.ID) (client.Object, error) {
+	mapping, err := w.mapper.RESTMapping(id.GroupKind())
+	if meta.IsNoMatchError(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, describe(id.String(), id.Kind, err)
+	}
+	object := like(mapping.GroupVersionKind)
+	err = w.cache.Get(ctx, client.ObjectKey{Namespace: id.Namespace, Name: id.Name}, object)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, &Error{Reason: "WatchFailed", Object: id.String(), Temporary: true, Detail: err.Error()}
+	}
+	if err != nil {
+		return nil, nil
+	}
+	return object, nil
+}
+
+// Owner is the Sync that an object belongs to, as far as the watches know.
+func (w *Watches) Owner(ctx context.Context, id manifests.ID) types.NamespacedName {
+	object, err := w.Get(ctx, id)
+	if err != nil || object == nil {
+		return types.NamespacedName{}
+	}
+	return ownerOf(object.GetLabels())
+}
+
+// Wrote notes a write of belay's own: the resourceVersion that it gave the object, "" for a delete.
+func (w *Watches) Wrote(id manifests.ID, resourceVersion string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.wrote[id] = resourceVersion
+}
+
+// Stale tells whether the watches have not caught up with belay's own last write of an object.
+func (w *Watches) Stale(id manifests.ID, object client.Object) bool {
+	w.mu.Lock()
+	written, ours := w.wrote[id]
+	w.mu.Unlock()
+	return ours && written != "" && (object == nil || older(object.GetResourceVersion(), written))
+}
+
+// Drifted tells whether somebody else has changed or deleted objects of a Sync since the last call.
+func (w *Watches) Drifted(sync types.NamespacedName) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	drifted := false
+	for id, seen := range w.suspects[sync] {
+		written, ours := w.wrote[id]
+		switch {
+		case seen == "" && ours && written == "": // we deleted it
+			delete(w.wrote, id)
+		case seen != "" && ours && written != "" && !older(written, seen): // our own write
+		default:
+			drifted = true
+		}
+	}
+	delete(w.suspects, sync)
+	return drifted
+}
+
+// Forget drops what is remembered of a Sync that is gone.
+func (w *Watches) Forget(sync types.NamespacedName) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.suspects, sync)
+}
+
+func (w *Watches) suspect(sync types.NamespacedName, id manifests.ID, resourceVersion string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.suspects[sync] == nil {
+		w.suspects[sync] = map[manifests.ID]string{}
+	}
+	w.suspects[sync][id] = resourceVersion
+}
+
+func (w *Watches) added(event any, initial bool) {
+	if object, ok := event.(client.Object); ok && !initial {
+		w.notify(ownerOf(object.GetLabels()))
+	}
+}
+
+func (w *Watches) updated(before, after any) {
+	old, ok1 := before.(client.Object)
+	now, ok2 := after.(client.Object)
+	if !ok1 || !ok2 || old.GetResourceVersion() == now.GetResourceVersion() {
+		return
+	}
+	owner := ownerOf(now.GetLabels())
+	if drift(old, now) {
+		w.suspect(owner, watchedID(now), now.GetResourceVersion())
+	}
+	w.notify(owner)
+}
+
+func (w *Watches) deleted(event any) {
+	if gone, ok := event.(toolscache.DeletedFinalStateUnknown); ok {
+		event = gone.Obj
+	}
+	if object, ok := event.(client.Object); ok {
+		owner := ownerOf(object.GetLabels())
+		w.suspect(owner, watchedID(object), "")
+		w.notify(owner)
+	}
+}
+
+// drift tells whether a change touched what belay owns of an object. Who takes a field over or removes it takes it
+// out of belay's entry in managedFields, so that this entry need only be compared: status updates, and fields that
+// others add, leave it alone.
+func drift(old, now client.Object) bool {
+	return ourFields(old) != ourFields(now) || ownerOf(old.GetLabels()) != ownerOf(now.GetLabels())
+}
+
+func ourFields(object client.Object) string {
+	for _, entry := range object.GetManagedFields() {
+		if ours(entry) && entry.FieldsV1 != nil {
+			return string(entry.FieldsV1.GetRawBytes())
+		}
+	}
+	return ""
+}
+
+func ours(entry metav1.ManagedFieldsEntry) bool {
+	return entry.Manager == FieldManager && entry.Operation == metav1.ManagedFieldsOperationApply && entry.Subresource == ""
+}
+
+// keepOurFields drops everybody else's entries of managedFields: they are half of an object's size.
+func keepOurFields(event any) (any, error) {
+	object, ok := event.(client.Object)
+	if !ok {
+		return event, nil
+	}
+	var kept []metav1.ManagedFieldsEntry
+	for _, entry := range object.GetManagedFields() {
+		if ours(entry) {
+			kept = append(kept, entry)
+		}
+	}
+	object.SetManagedFields(kept)
+	return object, nil
+}
+
+func watchedID(object client.Object) manifests.ID {
+	gvk := object.GetObjectKind().GroupVersionKind()
+	return manifests.ID{Group: gvk.Group, Kind: gvk.Kind, Namespace: object.GetNamespace(), Name: object.GetName()}
+}
+
+// older compares resource versions, which are ordered since Kubernetes 1.35 and were so in practice before. Those
+// that are no numbers count as older when they differ.
+func older(a, b string) bool {
+	x, errX := strconv.ParseUint(a, 10, 64)
+	y, errY := strconv.ParseUint(b, 10, 64)
+	if errX != nil || errY != nil {
+		return a != b
+	}
+	return x < y
+}

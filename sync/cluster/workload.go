@@ -1,0 +1,115 @@
+package cluster
+
+import (
+	"fmt"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/belay-gitops/belay/manifests"
+)
+
+// workloadKinds are the kinds that have pods behind them.
+var workloadKinds = map[kind]bool{
+	{Kind: "Pod"}:                        true,
+	{Kind: "ReplicationController"}:      true,
+	{Group: "apps", Kind: "Deployment"}:  true,
+	{Group: "apps", Kind: "StatefulSet"}: true,
+	{Group: "apps", Kind: "DaemonSet"}:   true,
+	{Group: "apps", Kind: "ReplicaSet"}:  true,
+	{Group: "batch", Kind: "Job"}:        true,
+}
+
+// workload is an object with pods behind it.
+type workload struct {
+	object   *unstructured.Unstructured
+	kind     kind
+	selector labels.Selector
+}
+
+func workloadOf(u *unstructured.Unstructured) (workload, bool) {
+	w := workload{object: u, kind: u.GroupVersionKind().GroupKind(), selector: labels.Nothing()}
+	if !workloadKinds[w.kind] {
+		return workload{}, false
+	}
+	if w.kind == (kind{Kind: "ReplicationController"}) {
+		selector, _, _ := unstructured.NestedStringMap(u.Object, "spec", "selector")
+		w.selector = labels.SelectorFromSet(selector)
+		return w, len(selector) > 0
+	}
+	content, ok, _ := unstructured.NestedMap(u.Object, "spec", "selector")
+	if !ok {
+		return w, true
+	}
+	var selector metav1.LabelSelector
+	if err := fromMap(content, &selector); err != nil {
+		return w, true
+	}
+	if parsed, err := metav1.LabelSelectorAsSelector(&selector); err == nil {
+		w.selector = parsed
+	}
+	return w, true
+}
+
+// health mends what the general conventions say of a workload where they know too little.
+func (w workload) health(report manifests.Health) manifests.Health {
+	if w.kind != (kind{Kind: "ReplicationController"}) {
+		return report
+	}
+	// kstatus has no rule for it.
+	want := w.number(1, "spec", "replicas")
+	switch {
+	case w.number(0, "status", "observedGeneration") < w.object.GetGeneration():
+		return progressing("", "its controller has not seen the change yet")
+	case w.number(0, "status", "replicas") != want:
+		return progressing("", fmt.Sprintf("%d of %d pods are there", w.number(0, "status", "replicas"), want))
+	case w.number(0, "status", "availableReplicas") != want:
+		return progressing("", fmt.Sprintf("%d of %d pods are available", w.number(0, "status", "availableReplicas"), want))
+	}
+	return manifests.Health{Condition: manifests.Healthy}
+}
+
+func (w workload) number(otherwise int64, path ...string) int64 {
+	if n, ok, err := unstructured.NestedInt64(w.object.Object, path...); ok && err == nil {
+		return n
+	}
+	return otherwise
+}
+
+// current picks the pods of the workload's newest revision, the only ones that a release is judged by.
+func (w workload) current(pods podsOf) []*corev1.Pod {
+	var current []*corev1.Pod
+	for _, pod := range pods.pods {
+		if pod.DeletionTimestamp == nil && w.isCurrent(pod, pods) {
+			current = append(current, pod)
+		}
+	}
+	return current
+}
+
+func (w workload) isCurrent(pod *corev1.Pod, pods podsOf) bool {
+	switch w.kind {
+	case kind{Group: "apps", Kind: "Deployment"}:
+		return pod.Labels["pod-template-hash"] == pods.newestHash && pods.newestHash != ""
+	case kind{Group: "apps", Kind: "StatefulSet"}:
+		revision, _, _ := unstructured.NestedString(w.object.Object, "status", "updateRevision")
+		return pod.Labels["controller-revision-hash"] == revision
+	case kind{Group: "apps", Kind: "DaemonSet"}:
+		return pod.Labels["pod-template-generation"] == strconv.FormatInt(w.object.GetGeneration(), 10)
+	case kind{Kind: "ReplicationController"}, kind{Group: "apps", Kind: "ReplicaSet"}:
+		return !w.isStale(pod)
+	}
+	return true
+}
+
+// isStale tells a pod of an older template, where the template bears [manifests.AnnotationTemplate].
+func (w workload) isStale(pod *corev1.Pod) bool {
+	if !manifests.ReplacesNoPods(w.kind) {
+		return false
+	}
+	mark, _, _ := unstructured.NestedString(w.object.Object, "spec", "template", "metadata", "annotations", manifests.AnnotationTemplate)
+	return mark != "" && pod.Annotations[manifests.AnnotationTemplate] != mark
+}

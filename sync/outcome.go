@@ -1,0 +1,94 @@
+package sync
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/belay-gitops/belay/manifests"
+)
+
+// Outcome is all that a pass has to say. Status, events and the next call are derived from it.
+type Outcome struct {
+	Suspended bool
+	Wanted    manifests.Commit // zero while the remote has not answered yet
+	Records   []manifests.Record
+	State     State
+	// Disposition of the wanted commit; empty while it has not been built in this process.
+	Disposition Disposition
+	// Written tells that all objects of the release under way have been written.
+	Written bool
+	Reports []manifests.Health
+	Verdict Verdict
+	Pins    manifests.Pins // of the running release
+	Problem *Problem
+	Events  []Event
+	Options string
+	Next    time.Duration // when to be called again, if no watch calls sooner
+}
+
+// Event is one line for `kubectl describe`.
+type Event struct {
+	Warning bool
+	Reason  string
+	Message string
+}
+
+func normal(reason, format string, args ...any) Event {
+	return Event{Reason: reason, Message: shorten(fmt.Sprintf(format, args...))}
+}
+
+func warning(reason, format string, args ...any) Event {
+	e := normal(reason, format, args...)
+	e.Warning = true
+	return e
+}
+
+// report completes an outcome with what this process remembers and with the time of the next pass.
+func (s *Syncer) report(ctx context.Context, want Want, out Outcome) Outcome {
+	if records, err := s.Journal.Records(ctx); err == nil {
+		out.Records, out.State = records, stateOf(records)
+	}
+	out.Wanted, out.Disposition = s.memory.commit, s.memory.disposition
+	out.Options = optionsOf(want.Spec)
+	if running := out.State.Running(); running != nil && s.memory.listed.number == running.Number {
+		out.Pins = s.memory.listed.pins
+	}
+	if out.State.Newest != nil {
+		out.Written = s.memory.written == out.State.Newest.Number
+	}
+	out.Next = s.next(want, out)
+	return out
+}
+
+// next is the earliest of: the next look at the remote, the next try, the end of the verdict's patience.
+func (s *Syncer) next(want Want, out Outcome) time.Duration {
+	if out.Suspended {
+		return 0
+	}
+	now := s.Clock()
+	interval := want.Spec.Source.Interval.Duration
+	wait := s.memory.polled.Add(interval + rand.N(interval/20+1)).Sub(now)
+	if f := s.memory.failed; f.last != nil {
+		wait = f.until.Sub(now)
+	}
+	if f := s.memory.settling; f.last != nil {
+		wait = min(wait, f.until.Sub(now))
+	}
+	underWay := out.State.Newest != nil && !out.State.Settled()
+	if underWay && out.Verdict.Decision == Open && out.Verdict.Wait > 0 {
+		wait = min(wait, out.Verdict.Wait)
+	}
+	return max(wait, 50*time.Millisecond)
+}
+
+// describe names a commit for people: `9f2c1e7 "Bump cart"`.
+func describe(c manifests.Commit) string {
+	if c.Subject == "" {
+		return short(c.Hash)
+	}
+	return fmt.Sprintf("%s %q", short(c.Hash), c.Subject)
+}
+
+func short(hash string) string { return hash[:min(7, len(hash))] }

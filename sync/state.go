@@ -1,0 +1,88 @@
+package sync
+
+import "github.com/belay-gitops/belay/manifests"
+
+// State is where a Sync stands. It is computed from the journal alone, which is all that survives a restart: the
+// stored releases and what became of each. Everything else that a pass needs is read from the cluster or from
+// Git again.
+type State struct {
+	// Newest is the release that was started last, nil before the first.
+	Newest *manifests.Record
+	// Kept is the last one that was healthy: where a rollback goes.
+	Kept *manifests.Record
+}
+
+// stateOf reads the journal, oldest record first.
+func stateOf(records []manifests.Record) State {
+	var state State
+	for i := range records {
+		record := &records[i]
+		if record.Outcome.Result == manifests.Kept {
+			state.Kept = record
+		}
+		state.Newest = record
+	}
+	return state
+}
+
+// Running is the release whose objects are the ones in the cluster, or on their way there.
+func (s State) Running() *manifests.Record {
+	if s.Newest != nil {
+		switch s.Newest.Outcome.Result {
+		case manifests.RollingBack, manifests.RolledBack, manifests.RollbackFailed:
+			return s.Kept
+		}
+	}
+	return s.Newest
+}
+
+// Settled tells that the cluster is at a kept release and nothing is under way.
+func (s State) Settled() bool {
+	return s.Newest != nil &&
+		(s.Newest.Outcome.Result == manifests.Kept || s.Newest.Outcome.Result == manifests.RolledBack)
+}
+
+// Open tells that a release is being written or judged.
+func (s State) Open() bool {
+	return s.Newest != nil && s.Newest.Outcome.Result == manifests.Applying
+}
+
+// RollingBack tells that a rollback has begun and not ended. It is finished before anything new is looked at.
+func (s State) RollingBack() bool {
+	return s.Newest != nil && s.Newest.Outcome.Result == manifests.RollingBack
+}
+
+// Disposition is what to do with a release that was built from the wanted commit.
+type Disposition string
+
+// The dispositions.
+const (
+	// Start it: it is new.
+	Start Disposition = "Start"
+	// Continue the release under way: it is the same.
+	Continue Disposition = "Continue"
+	// Rest: the cluster is there already. A hold, if there was one, is over.
+	Rest Disposition = "Rest"
+	// Hold it: this very release was refused, and nothing has changed since.
+	Hold Disposition = "Hold"
+)
+
+// Dispose compares a release with what went before. A refused release is the same again when its objects, pins
+// included, and the spec are the same, whatever the commit; retry asks for it all the same.
+func (s State) Dispose(objects, options string, retry bool) Disposition {
+	if s.Newest == nil {
+		return Start
+	}
+	same := s.Newest.Objects == objects
+	switch {
+	case same && s.Open():
+		return Continue
+	case same && s.Newest.Outcome.Result == manifests.Kept:
+		return Rest
+	case same && s.Newest.Outcome.Result.Refused() && s.Newest.Options == options && !retry:
+		return Hold
+	case s.Settled() && s.Kept != nil && s.Kept.Objects == objects:
+		return Rest
+	}
+	return Start
+}
