@@ -1,0 +1,121 @@
+package render
+
+import (
+	"io/fs"
+	"path"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	"k8s.io/apimachinery/pkg/util/json"
+	sigsyaml "sigs.k8s.io/yaml"
+)
+
+// plain adds every object in the YAML and JSON files of dir, which has no kustomization, and of the directories in it.
+func (b *builder) plain(dir string) error {
+	entries, err := b.tree.list(dir)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), ".") {
+			continue
+		}
+		if err := b.entry(path.Join(dir, entry.Name()), entry); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *builder) entry(name string, entry fs.DirEntry) error {
+	switch {
+	case entry.IsDir():
+		return b.directory(name)
+	case entry.Type()&fs.ModeSymlink != 0:
+		info, err := b.tree.stat(name)
+		if err != nil {
+			return unreadable(name, err)
+		}
+		if info.IsDir() {
+			return fail(Unsupported, name, "is a symbolic link to a directory; only a kustomization can lead there")
+		}
+	case entry.Type()&fs.ModeIrregular != 0: // a submodule: the tree says so when it is opened
+		_, err := b.tree.read(name)
+		return err
+	}
+	if isYAML(name) {
+		return b.file(name)
+	}
+	return nil
+}
+
+// isYAML tells the files that hold objects by the names that kubectl goes by.
+func isYAML(name string) bool {
+	switch path.Ext(name) {
+	case ".yaml", ".yml", ".json":
+		return true
+	}
+	return false
+}
+
+func (b *builder) file(name string) error {
+	content, err := b.tree.read(name)
+	if err != nil {
+		return err
+	}
+	documents, err := parse(name, content)
+	if err != nil {
+		return err
+	}
+	for _, d := range documents {
+		if d.empty() {
+			continue
+		}
+		content, err := d.decode()
+		if err != nil {
+			return err
+		}
+		if err := b.flatten(content, d.place); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decode reads a document as kubectl does: YAML 1.1, through JSON, whole numbers as int64.
+func (d document) decode() (map[string]any, error) {
+	if d.root.Kind != yaml.MappingNode {
+		return nil, d.fail(InvalidYAML, "is not an object: want fields such as apiVersion and kind")
+	}
+	text, err := sigsyaml.YAMLToJSON(d.text)
+	if err != nil {
+		return nil, syntaxError(d.place, d.text, err)
+	}
+	var content map[string]any
+	if err := json.Unmarshal(text, &content); err != nil {
+		return nil, d.fail(InvalidYAML, "cannot be written as JSON")
+	}
+	return content, nil
+}
+
+// flatten adds an object, or those in it if it is a list. Items of a DeploymentList may leave out what they are.
+func (b *builder) flatten(content map[string]any, at place) error {
+	kind, _ := content["kind"].(string)
+	items, isList := content["items"].([]any)
+	if !strings.HasSuffix(kind, "List") || !isList {
+		return b.add(content, at)
+	}
+	for i, item := range items {
+		object, ok := item.(map[string]any)
+		if !ok {
+			return at.fail(InvalidObject, "item %d of the %s is not an object", i, kind)
+		}
+		if itemKind := strings.TrimSuffix(kind, "List"); itemKind != "" && object["kind"] == nil {
+			object["kind"], object["apiVersion"] = itemKind, content["apiVersion"]
+		}
+		if err := b.flatten(object, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}

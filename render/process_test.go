@@ -1,0 +1,114 @@
+package render_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/belay-gitops/belay/render"
+)
+
+func TestAChildRendersWhatThisProcessWould(t *testing.T) {
+	t.Parallel()
+	tree := repository(`
+-- plain/a.yaml --
+` + configMap("a") + `data: {n: "1"}
+spec: {n: 1, f: 1.5}
+-- kustomization.yaml --
+resources: [plain/a.yaml]
+nameSuffix: -x
+`)
+	for _, dir := range []string{"", "plain"} {
+		here, err := render.Build(tree, dir, render.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		there, err := process(t).Build(t.Context(), tree, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, listed(there), listed(here))
+		if here.Digest() != there.Digest() {
+			t.Errorf("%q: the objects differ", dir)
+		}
+	}
+}
+
+// manyObjects takes kustomize long, and much memory.
+func manyObjects(n int) fs.FS {
+	var text strings.Builder
+	for i := range n {
+		fmt.Fprintf(&text, "---\n%s", configMap(fmt.Sprint("cm-", i)))
+	}
+	return fstest.MapFS{
+		"a.yaml":             {Data: []byte(text.String())},
+		"kustomization.yaml": {Data: []byte("resources: [a.yaml]\n")},
+	}
+}
+
+func TestAChildThatTakesTooLongIsKilled(t *testing.T) {
+	t.Parallel()
+	p := process(t)
+	p.Timeout = 500 * time.Millisecond
+	start := time.Now()
+	_, err := p.Build(t.Context(), manyObjects(9000), "")
+	fails(t, err, render.TimedOut, "rendering took more than 500ms")
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("took %s", took)
+	}
+}
+
+func TestACallerWhoGivesUpGetsTheirOwnError(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(200*time.Millisecond, cancel)
+	_, err := process(t).Build(ctx, manyObjects(9000), "")
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAChildThatTakesTooMuchMemoryIsReported(t *testing.T) {
+	t.Parallel()
+	if raceEnabled {
+		t.Skip("the race detector's own memory is over any limit")
+	}
+	p := process(t)
+	p.Memory = 128 << 20
+	p.Limits = render.Limits{Bytes: 1 << 40, Objects: 1 << 30, ObjectBytes: 1 << 30}
+	big := configMap("big") + "data:\n  k: [" + strings.Repeat("x,", 8<<20) + "x]\n"
+	_, err := p.Build(t.Context(), fstest.MapFS{"a.yaml": {Data: []byte(big)}}, "")
+	fails(t, err, render.OutOfMemory, "rendering took more than the 128 MiB of memory it may have")
+}
+
+func TestAChildThatSaysNothingIsReported(t *testing.T) {
+	t.Parallel()
+	_, err := render.Process{Command: []string{"/bin/false"}}.Build(t.Context(), fstest.MapFS{}, "deploy")
+	fails(t, err, render.Crashed, "deploy: the renderer stopped without a result")
+	if _, err := (render.Process{Command: []string{"/does/not/exist"}}).Build(t.Context(), fstest.MapFS{}, ""); err == nil {
+		t.Error("a command that does not exist was started")
+	}
+}
+
+func BenchmarkAChildWithOnePlainFile(b *testing.B) {
+	p, tree := process(b), fstest.MapFS{"a.yaml": {Data: []byte(configMap("a"))}}
+	for b.Loop() {
+		if _, err := p.Build(b.Context(), tree, ""); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkAChildWithOneKustomization(b *testing.B) {
+	p, tree := process(b), layerBomb(1)
+	for b.Loop() {
+		if _, err := p.Build(b.Context(), tree, "l1"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,116 @@
+// Package render turns a directory of a repository's tree into objects: with kustomize where there is a
+// kustomization, and else from plain YAML.
+//
+// It is hermetic: what it builds depends on the tree alone, nothing is fetched, and no plugin, chart or function is
+// run. It is bounded: aliases that expand without end, layers of kustomizations and sheer size are refused, and a
+// [Process] caps memory and time, which kustomize itself cannot. And it is discreet: an [Error] says file, line and
+// what is wrong in words of this package, because the messages of kustomize and of YAML decoders quote Secrets.
+//
+// Where the tree comes from, what is substituted in the objects, and what a cluster thinks of them is left to others.
+package render
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"path"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/belay-gitops/belay/manifests"
+)
+
+// Limits bound one build. Zero means the default.
+type Limits struct {
+	Files          int   // read, one counting each time it is used; 10,000
+	Bytes          int64 // of all files read, and of all objects as JSON; 32 MiB
+	Kustomizations int   // read, a base counting each time it is used; 500
+	Objects        int   // 10,000
+	ObjectBytes    int   // of one object as JSON; 1 MiB, near to what etcd stores
+}
+
+func (l Limits) orDefault() Limits {
+	return Limits{
+		Files:          cmp.Or(l.Files, 10_000),
+		Bytes:          cmp.Or(l.Bytes, 32<<20),
+		Kustomizations: cmp.Or(l.Kustomizations, 500),
+		Objects:        cmp.Or(l.Objects, 10_000),
+		ObjectBytes:    cmp.Or(l.ObjectBytes, 1<<20),
+	}
+}
+
+// Build renders dir of the tree; "" is its root. The tree's root is the repository's, so that a base elsewhere in the
+// repository is found. What is wrong with the tree is told as an [*Error].
+//
+// It works in this process, where nothing bounds its memory, nothing interrupts it, and kustomize writes its warnings to
+// stderr: build a tree that others can write with a [Process].
+func Build(tree fs.FS, dir string, limits Limits) (manifests.Set, error) {
+	limits = limits.orDefault()
+	b := &builder{tree: &reader{tree: tree, limits: limits}, limits: limits}
+	dir = path.Clean(dir)
+	if err := b.directory(dir); err != nil {
+		return manifests.Set{}, err
+	}
+	if len(b.objects) == 0 {
+		return manifests.Set{}, fail(NothingRendered, dir, "there is no object in it")
+	}
+	set, err := manifests.NewSet(b.objects...)
+	if err != nil {
+		return manifests.Set{}, fail(DuplicateObject, "", "%v", err)
+	}
+	return set, nil
+}
+
+// builder gathers the objects of one build.
+type builder struct {
+	tree    *reader
+	limits  Limits
+	objects []manifests.Object
+	bytes   int64
+}
+
+// directory builds dir the way its files ask for.
+func (b *builder) directory(dir string) error {
+	info, err := b.tree.stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fail(PathNotFound, dir, "there is no such directory in the repository")
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fail(PathNotFound, dir, "is a file: name the directory it is in")
+	}
+	kustomization, err := b.tree.kustomization(dir)
+	if err != nil {
+		return err
+	}
+	if kustomization != "" {
+		return b.kustomize(dir)
+	}
+	return b.plain(dir)
+}
+
+// add keeps one object.
+func (b *builder) add(content map[string]any, at place) error {
+	text, err := json.Marshal(content)
+	if err != nil {
+		return at.fail(InvalidObject, "cannot be written as JSON")
+	}
+	o, err := manifests.NewObject(&unstructured.Unstructured{Object: content}, at.file)
+	if err != nil {
+		return at.fail(InvalidObject, "%s", strings.TrimPrefix(err.Error(), at.file+": "))
+	}
+	if len(text) > b.limits.ObjectBytes {
+		return at.fail(TooLarge, "%s has %d bytes, more than the limit of %d", o.ID(), len(text), b.limits.ObjectBytes)
+	}
+	if len(b.objects) >= b.limits.Objects {
+		return at.fail(TooLarge, "there are more than %d objects", b.limits.Objects)
+	}
+	if b.bytes += int64(len(text)); b.bytes > b.limits.Bytes {
+		return at.fail(TooLarge, "the objects have more than %d bytes together", b.limits.Bytes)
+	}
+	b.objects = append(b.objects, o)
+	return nil
+}
