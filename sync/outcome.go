@@ -48,7 +48,8 @@ func warning(reason, format string, args ...any) Event {
 // report completes an outcome with what this process remembers and with the time of the next pass.
 func (s *Syncer) report(ctx context.Context, want Want, out Outcome) Outcome {
 	if records, err := s.Journal.Records(ctx); err == nil {
-		out.Records, out.State = records, stateOf(records)
+		out.Records = settled(records)
+		out.State = stateOf(out.Records)
 	}
 	out.Wanted, out.Disposition = s.memory.commit, s.memory.disposition
 	out.Options = optionsOf(want.Spec)

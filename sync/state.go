@@ -12,6 +12,17 @@ type State struct {
 	Kept *manifests.Record
 }
 
+// settled reads the journal as it is meant: a release that never got a verdict, and has others after it, was
+// superseded. Storing the next one says so already, and saves a write.
+func settled(records []manifests.Record) []manifests.Record {
+	for i := range records[:max(0, len(records)-1)] {
+		if records[i].Outcome.Result == manifests.Applying {
+			records[i].Outcome.Result = manifests.Superseded
+		}
+	}
+	return records
+}
+
 // stateOf reads the journal, oldest record first.
 func stateOf(records []manifests.Record) State {
 	var state State

@@ -196,5 +196,5 @@ func (s *Syncer) apply(ctx context.Context, release manifests.Release, differing
 
 func (s *Syncer) recall(ctx context.Context) (State, error) {
 	records, err := s.Journal.Records(ctx)
-	return stateOf(records), err
+	return stateOf(settled(records)), err
 }

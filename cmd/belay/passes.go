@@ -66,7 +66,7 @@ func (p *passes) Pass(ctx context.Context, s *v1alpha1.Sync) cluster.Report {
 	syncAt, retryAt := s.Annotations[v1alpha1.AnnotationSyncAt], s.Annotations[v1alpha1.AnnotationRetryAt]
 	outcome := carrier.Sync(ctx, sync.Want{
 		Spec:    s.Spec,
-		Poll:    syncAt != s.Status.LastHandledReconcileAt,
+		Poll:    syncAt != s.Status.LastHandledReconcileAt || s.Generation != s.Status.ObservedGeneration,
 		Retry:   retryAt != s.Status.LastHandledRetryAt,
 		RetryAt: retryAt,
 		Drifted: carrier.objects.Drifted(),

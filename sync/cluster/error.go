@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -85,11 +86,14 @@ func class(err error) (reason string, temporary bool) {
 	return "ClusterUnavailable", true
 }
 
+// preamble is how the API server's messages name the object once more.
+var preamble = regexp.MustCompile(`^(failed to create typed patch object \([^)]*\): |\S+ "[^"]*" is invalid: )`)
+
 // detail is the API server's own words where they can be shown. About a Secret they may quote a value, so that
 // only the fields are named.
 func detail(kind string, status metav1.Status) string {
 	if kind != "Secret" {
-		return status.Message
+		return preamble.ReplaceAllString(status.Message, "")
 	}
 	var fields []string
 	if status.Details != nil {
@@ -99,7 +103,7 @@ func detail(kind string, status metav1.Status) string {
 			}
 		}
 	}
-	text := fmt.Sprintf("the API server refused this Secret (%s); its words are withheld, for they may quote a value", status.Reason)
+	text := "the API server refused this Secret; its words are withheld, for they may quote a value"
 	if len(fields) > 0 {
 		text += "; look at " + strings.Join(fields, ", ")
 	}

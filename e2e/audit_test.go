@@ -1,0 +1,107 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// auditEvent is what the API server's audit log says of a request that it has answered.
+type auditEvent struct {
+	Verb       string `json:"verb"`
+	RequestURI string `json:"requestURI"`
+	UserAgent  string `json:"userAgent"`
+	ObjectRef  struct {
+		Resource, Namespace, Name, APIGroup, Subresource string
+	} `json:"objectRef"`
+	ResponseStatus struct{ Code int } `json:"responseStatus"`
+}
+
+// isWrite tells whether belay changed, or tried to change, an application's object: its own Syncs, leases, events and
+// stored releases are none, and a dry run writes nothing.
+func (e auditEvent) isWrite() bool {
+	reading := slices.Contains([]string{"get", "list", "watch"}, e.Verb)
+	bookkeeping := e.ObjectRef.APIGroup == "belay.dev" || e.ObjectRef.Resource == "leases" || e.ObjectRef.Resource == "events" ||
+		e.ObjectRef.Resource == "secrets" && (strings.HasPrefix(e.ObjectRef.Name, "belay.") || e.Verb == "deletecollection")
+	return strings.HasPrefix(e.UserAgent, "belay/") && !reading && !bookkeeping && !strings.Contains(e.RequestURI, "dryRun=All")
+}
+
+// audit reads the log from a line on.
+func (s *script) audit(from int) ([]auditEvent, int, error) {
+	text, err := os.ReadFile(s.AuditLog)
+	if err != nil {
+		return nil, 0, fmt.Errorf("reading the audit log: %w", err)
+	}
+	lines := slices.Collect(bytes.Lines(text))
+	var events []auditEvent
+	for _, line := range lines[min(from, len(lines)):] {
+		var e auditEvent
+		if err := json.Unmarshal(line, &e); err != nil {
+			return nil, 0, fmt.Errorf("reading the audit log: %w", err)
+		}
+		events = append(events, e)
+	}
+	return events, len(lines), nil
+}
+
+// cmdMark remembers where the audit log is: `mark`.
+func cmdMark(ts *testscript.TestScript, _ bool, _ []string) {
+	s := scriptOf(ts)
+	_, end, err := s.audit(0)
+	ts.Check(err)
+	s.marked = end
+}
+
+// cmdWrites prints belay's writes in the script's namespace since the last mark, and those of cluster-scoped objects
+// that bear the namespace's name, or else "none": `writes`.
+func cmdWrites(ts *testscript.TestScript, _ bool, _ []string) {
+	s := scriptOf(ts)
+	events, _, err := s.audit(s.marked)
+	ts.Check(err)
+	written := "none\n"
+	for _, e := range events {
+		if e.isWrite() && (e.ObjectRef.Namespace == s.namespace || strings.Contains(e.ObjectRef.Name, s.namespace)) {
+			written = strings.TrimPrefix(written, "none\n")
+			written += fmt.Sprintf("%s %s/%s %d\n", e.Verb, e.ObjectRef.Resource, e.ObjectRef.Name, e.ResponseStatus.Code)
+		}
+	}
+	fmt.Fprint(ts.Stdout(), written)
+}
+
+// requests counts what the Git server or the registry was asked.
+func (s *script) requests(service string) (int, error) {
+	answer, err := http.Get(s.Control + "/" + service + "/requests")
+	if err != nil {
+		return 0, err
+	}
+	defer answer.Body.Close()
+	var counted any
+	if err := json.NewDecoder(answer.Body).Decode(&counted); err != nil {
+		return 0, err
+	}
+	return sum(counted), nil
+}
+
+// sum adds up the numbers of a JSON value.
+func sum(value any) int {
+	total := 0
+	switch v := value.(type) {
+	case float64:
+		return int(v)
+	case map[string]any:
+		for _, member := range v {
+			total += sum(member)
+		}
+	case []any:
+		for _, member := range v {
+			total += sum(member)
+		}
+	}
+	return total
+}

@@ -1,0 +1,81 @@
+package e2e
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestPromises runs the scripts that need no running container, side by side on one cluster with one agent.
+func TestPromises(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t, "simulated")
+	kubectl(t, c, string(belay(t, "install", "--crds-only")), "apply", "-f", "-")
+	startAgent(t, c)
+	run(t, c, "testdata")
+}
+
+// TestRealNode runs the scripts that need a kubelet. The agent is the shipped Pod there, with the shipped rights.
+func TestRealNode(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t, "real")
+	installAgent(t, c)
+	run(t, c, filepath.Join("testdata", "real"))
+}
+
+// run runs a directory of scripts. Each has a namespace, a repository and a kubeconfig of its own.
+func run(t *testing.T, c target, dir string) {
+	testscript.Run(t, testscript.Params{
+		Dir:                dir,
+		RequireUniqueNames: true,
+		Setup:              func(env *testscript.Env) error { return prepare(env, c) },
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"belay":    cmdBelay,
+			"exits":    cmdExits,
+			"kubectl":  cmdKubectl,
+			"expand":   cmdExpand,
+			"push":     cmdPush,
+			"revert":   cmdRevert,
+			"image":    cmdImage,
+			"until":    cmdUntil,
+			"mark":     cmdMark,
+			"writes":   cmdWrites,
+			"requests": cmdRequests,
+			"elapsed":  cmdElapsed,
+		},
+	})
+}
+
+// prepare makes what a script finds: the namespace $NS, the repository $REPO with its clone in $WORK/repo, and the
+// addresses of the cluster's services.
+func prepare(env *testscript.Env, c target) error {
+	name := namespaceOf(env)
+	s, err := newScript(c, name, env.WorkDir)
+	if err != nil {
+		return err
+	}
+	env.Values[scriptKey{}] = s
+	env.Setenv("NS", name)
+	env.Setenv("KUBECONFIG", s.kubeconfig)
+	env.Setenv("REGISTRY", c.Registry)
+	env.Setenv("REPO", s.repository)
+	env.Setenv("GIT", c.Git)
+	env.Setenv("GITROOT", c.GitRoot)
+	env.Setenv("KUBECTL", c.Kubectl)
+	env.Setenv("HOME", env.WorkDir)
+	env.Defer(s.cleanup)
+	return nil
+}
+
+// namespaceOf makes a namespace's name of a script's: its working directory is "script-NAME".
+func namespaceOf(env *testscript.Env) string {
+	name := strings.TrimPrefix(filepath.Base(env.WorkDir), "script-")
+	return strings.ToLower(name[:min(50, len(name))])
+}
+
+// soon is how long a script waits for a condition unless it says otherwise. It is generous: machines are slow, and
+// a condition that comes true ends the wait at once.
+const soon = 60 * time.Second

@@ -1,0 +1,161 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	gosync "sync"
+	"testing"
+)
+
+// target is a cluster to test on, as `cluster start` describes it.
+type target struct {
+	Kubeconfig string `json:"kubeconfig"`
+	Git        string `json:"git"`
+	GitRoot    string `json:"gitRoot"`
+	Registry   string `json:"registry"`
+	Control    string `json:"control"`
+	AuditLog   string `json:"auditLog"` // empty where there is none to read
+	Kubectl    string `json:"kubectl"`
+	Node       string `json:"node"`
+	program    string // the cluster command, for making images
+}
+
+// startCluster starts a cluster that ends with the test, or takes the one that KUBECONFIG names. Tests on a real node
+// are skipped where there can be none, with what is missing.
+func startCluster(t *testing.T, node string) target {
+	t.Helper()
+	program := clusterProgram(t)
+	if os.Getenv("E2E_CLUSTER") != "" {
+		return otherCluster(t, program, node)
+	}
+	if node == "real" {
+		if out, err := exec.Command(program, "check", "--node=real").CombinedOutput(); err != nil {
+			t.Skipf("no real node here; `make test` as root installs what it needs:\n%s", out)
+		}
+	}
+	return started(t, program, "start", "--node="+node, "--until-stdin-closes")
+}
+
+// otherCluster is the cluster that KUBECONFIG names, with a Git server and a registry started here, at an address
+// (E2E_ADDRESS) that its nodes reach.
+func otherCluster(t *testing.T, program, node string) target {
+	t.Helper()
+	if node != "real" {
+		t.Skip("pods run on the cluster of KUBECONFIG: its tests are those of the real node")
+	}
+	address := os.Getenv("E2E_ADDRESS")
+	if address == "" {
+		t.Fatal("E2E_CLUSTER is set, but not E2E_ADDRESS: this machine's address as the cluster's nodes reach it")
+	}
+	c := started(t, program, "services", "--address="+address, "--until-stdin-closes")
+	c.Kubeconfig, c.Node = os.Getenv("KUBECONFIG"), "real"
+	var err error
+	if c.Kubectl, err = exec.LookPath("kubectl"); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// started runs a command of the cluster program that prints a target and goes on until its input ends.
+func started(t *testing.T, program string, args ...string) target {
+	t.Helper()
+	cmd := exec.Command(program, args...)
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = logWriter{t.Name() + " cluster"}
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("starting the cluster: %v", err)
+	}
+	t.Cleanup(func() {
+		stdin.Close()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("the cluster did not stop cleanly: %v", err)
+		}
+	})
+	line, err := bufio.NewReader(stdout).ReadBytes('\n')
+	if err != nil {
+		t.Fatalf("the cluster did not start: %v", err)
+	}
+	go io.Copy(io.Discard, stdout) //nolint:errcheck // nothing more is expected
+	c := target{program: program}
+	if err := json.Unmarshal(line, &c); err != nil {
+		t.Fatalf("reading what the cluster says of itself: %v", err)
+	}
+	return c
+}
+
+// built makes a program once for all tests.
+func built(dir, pkg string, args ...string) func() (string, error) {
+	return gosync.OnceValues(func() (string, error) {
+		out := filepath.Join(os.TempDir(), fmt.Sprintf("belay-e2e-%d-%s", os.Getpid(), filepath.Base(pkg)))
+		cmd := exec.Command("go", append(append([]string{"build", "-o", out}, args...), pkg)...)
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
+		if text, err := cmd.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("go build %s: %v\n%s", pkg, err, text)
+		}
+		return out, nil
+	})
+}
+
+var (
+	clusterBuilt = built("cluster", "./cmd/cluster")
+	belayBuilt   = built("..", "./cmd/belay", "-trimpath", "-ldflags=-s -w")
+)
+
+func clusterProgram(t *testing.T) string { return must(t, clusterBuilt) }
+
+func belayProgram(t *testing.T) string { return must(t, belayBuilt) }
+
+func must(t *testing.T, build func() (string, error)) string {
+	t.Helper()
+	program, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return program
+}
+
+// belay runs the built binary without a cluster.
+func belay(t *testing.T, args ...string) []byte {
+	t.Helper()
+	out, err := exec.Command(belayProgram(t), args...).Output()
+	if err != nil {
+		t.Fatalf("belay %s: %v", strings.Join(args, " "), err)
+	}
+	return out
+}
+
+// kubectl runs kubectl as the cluster's administrator.
+func kubectl(t *testing.T, c target, stdin string, args ...string) []byte {
+	t.Helper()
+	cmd := exec.Command(c.Kubectl, append([]string{"--kubeconfig", c.Kubeconfig}, args...)...)
+	cmd.Stdin = strings.NewReader(stdin)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+// logWriter shows what a background program says as it happens: t.Log would keep it until the end.
+type logWriter struct{ who string }
+
+func (w logWriter) Write(text []byte) (int, error) {
+	for line := range bytes.Lines(text) {
+		fmt.Fprintf(os.Stderr, "[%s] %s", w.who, line)
+	}
+	return len(text), nil
+}
