@@ -53,6 +53,10 @@ func newAgent(t *testing.T, c target, args ...string) *exec.Cmd {
 		t.Fatalf("starting the agent: %v", err)
 	}
 	t.Cleanup(func() {
+		if agent.ProcessState == nil {
+			agent.Process.Kill() //nolint:errcheck // it may have ended by itself
+			agent.Wait()         //nolint:errcheck // it was killed
+		}
 		if t.Failed() && log.Len() > 0 {
 			t.Logf("the agent's log:\n%s", log.Bytes())
 		}

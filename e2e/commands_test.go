@@ -3,6 +3,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -164,6 +165,16 @@ func cmdElapsed(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Logf("%.1fs since the push", took.Seconds())
 	if took > most {
 		ts.Fatalf("%.1fs since the push, %s is the most", took.Seconds(), most)
+	}
+}
+
+// cmdService takes the Git server or the registry down, or brings it up again: `service git|registry down|up`.
+func cmdService(ts *testscript.TestScript, _ bool, args []string) {
+	answer, err := http.Post(scriptOf(ts).Control+"/"+args[0]+"/"+args[1], "", nil)
+	ts.Check(err)
+	defer answer.Body.Close()
+	if answer.StatusCode >= 300 {
+		ts.Fatalf("%s %s: %s", args[0], args[1], answer.Status)
 	}
 }
 

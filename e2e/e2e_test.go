@@ -18,6 +18,15 @@ func TestPromises(t *testing.T) {
 	run(t, c, "testdata")
 }
 
+// TestOutages runs the scripts that take the Git server or the registry down, which nobody else could bear.
+func TestOutages(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t, "simulated")
+	kubectl(t, c, string(belay(t, "install", "--crds-only")), "apply", "-f", "-")
+	startAgent(t, c)
+	run(t, c, filepath.Join("testdata", "outages"))
+}
+
 // TestRealNode runs the scripts that need a kubelet. The agent is the shipped Pod there, with the shipped rights.
 func TestRealNode(t *testing.T) {
 	t.Parallel()
@@ -45,6 +54,7 @@ func run(t *testing.T, c target, dir string) {
 			"writes":   cmdWrites,
 			"requests": cmdRequests,
 			"elapsed":  cmdElapsed,
+			"service":  cmdService,
 		},
 	})
 }

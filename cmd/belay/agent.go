@@ -36,6 +36,7 @@ func newAgent(flags *genericclioptions.ConfigFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			config.UserAgent = userAgent()
 			logger := a.logger()
 			klog.SetLogger(logger)
 			return cluster.Run(cmd.Context(), config, cluster.AgentOptions{

@@ -39,6 +39,7 @@ func connect(flags *genericclioptions.ConfigFlags) (client.WithWatch, string, er
 	if err != nil {
 		return nil, "", fmt.Errorf("reading the kubeconfig: %w", err)
 	}
+	config.UserAgent = userAgent()
 	namespace, _, err := flags.ToRawKubeConfigLoader().Namespace()
 	if err != nil {
 		return nil, "", fmt.Errorf("reading the kubeconfig: %w", err)

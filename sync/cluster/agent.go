@@ -64,6 +64,7 @@ func Run(ctx context.Context, config *rest.Config, options AgentOptions, start f
 	if err := v1alpha1.AddToScheme(known); err != nil {
 		return err
 	}
+	ctrl.SetLogger(options.Logger)
 	patience := 10 * time.Second
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        known,

@@ -1,0 +1,46 @@
+# make demo    start a throwaway cluster and play what belay is for
+# make test    unit tests, and the promises on a real Kubernetes
+# make build   bin/belay and bin/belay-cluster
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+GO      ?= go
+ROOT    := $(filter 0,$(shell id -u))
+
+.PHONY: build
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/belay ./cmd/belay
+	cd e2e/cluster && CGO_ENABLED=0 $(GO) build -o ../../bin/belay-cluster ./cmd/cluster
+
+.PHONY: demo
+demo: build
+	bin/belay demo $(DEMOFLAGS)
+
+# The end-to-end tests need a real node for some promises, which needs root and a few of Debian's packages. As anybody
+# else they are left out, and the tests say so.
+.PHONY: test
+test: build unit
+	bin/belay-cluster prepare $(if $(ROOT),--node=real)
+	$(GO) test -count=1 -timeout 45m ./e2e
+	cd e2e/cluster && $(GO) test -count=1 -timeout 30m ./...
+
+.PHONY: unit
+unit:
+	$(GO) test ./cmd/... ./manifests/... ./registry/... ./render/... ./sync/...
+
+# What controller-gen makes of the Go types.
+.PHONY: generate
+generate:
+	$(GO) tool controller-gen object paths=./sync/api/...
+	$(GO) tool controller-gen crd paths=./sync/api/... output:crd:dir=manifests/install
+
+.PHONY: verify
+verify: generate
+	git diff --exit-code -- sync/api manifests/install
+	test -z "$$(gofmt -l cmd e2e manifests registry render sync | tee /dev/stderr)"
+	$(GO) vet ./...
+	cd e2e/cluster && $(GO) vet ./...
+
+.PHONY: clean
+clean:
+	rm -rf bin
