@@ -4,11 +4,13 @@ import (
 	"context"
 	"embed"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"text/template"
+	"time"
 )
 
 // node holds the configuration of a real node's programs, as templates of nodeConfig.
@@ -62,6 +64,10 @@ func startNode(ctx context.Context, s site, p *processes, c *controlPlane, v *se
 	if err := p.start(s.programs["containerd"], []string{shims}, "--config="+files["containerd.toml"]); err != nil {
 		return err
 	}
+	// The kubelet gives up if nobody answers at its first try.
+	if err := until(ctx, "containerd to answer", time.Minute, p.died, containerdAnswers); err != nil {
+		return err
+	}
 	err = p.start(s.programs["kubelet"], nil,
 		"--config="+files["kubelet.yaml"],
 		"--kubeconfig="+kubelet,
@@ -74,6 +80,15 @@ func startNode(ctx context.Context, s site, p *processes, c *controlPlane, v *se
 		return err
 	}
 	return p.start(s.programs["kube-proxy"], nil, "--config="+files["kube-proxy.yaml"], "--hostname-override="+nodeName)
+}
+
+// containerdAnswers reports why containerd's socket cannot be connected to.
+func containerdAnswers(ctx context.Context) error {
+	connection, err := new(net.Dialer).DialContext(ctx, "unix", "/run/containerd/containerd.sock")
+	if err != nil {
+		return err
+	}
+	return connection.Close()
 }
 
 // pushPause puts the image that holds a pod's namespaces into the registry.

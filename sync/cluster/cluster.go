@@ -72,7 +72,7 @@ func Connect(config *rest.Config, notify func(types.NamespacedName)) (*Cluster, 
 
 // Start runs the watches until ctx ends.
 func (c *Cluster) Start(ctx context.Context) error {
-	c.pods.start(ctx)
+	go c.pods.run(ctx)
 	return c.watches.Start(ctx)
 }
 

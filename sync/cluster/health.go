@@ -89,6 +89,9 @@ func (o *Objects) closer(ctx context.Context, w workload, report manifests.Healt
 	}
 	for _, pod := range w.current(pods) {
 		found := podHealth(pod)
+		if w.kind == (kind{Group: "batch", Kind: "Job"}) && found.Reason == crashLoop {
+			continue // how often a Job's pods may fail is for the Job to say
+		}
 		if found.Condition == manifests.Unhealthy {
 			return found, nil
 		}

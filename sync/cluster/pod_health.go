@@ -51,15 +51,14 @@ func containerStatuses(pod *corev1.Pod) []corev1.ContainerStatus {
 }
 
 func containerHealth(pod string, c corev1.ContainerStatus) manifests.Health {
-	waiting := c.State.Waiting
-	if waiting == nil {
-		return manifests.Health{Condition: manifests.Healthy}
-	}
 	where := fmt.Sprintf("pod %s, container %s", pod, c.Name)
+	if crashes(c) {
+		return manifests.Health{Condition: manifests.Unhealthy, Reason: crashLoop, Message: where + ": " + lastExit(c)}
+	}
+	waiting := c.State.Waiting
 	switch {
-	case waiting.Reason == "CrashLoopBackOff" && crashed(c):
-		return manifests.Health{Condition: manifests.Unhealthy, Reason: "CrashLoopBackOff",
-			Message: fmt.Sprintf("%s: %s", where, lastExit(c))}
+	case waiting == nil:
+		return manifests.Health{Condition: manifests.Healthy}
 	case hopeless[waiting.Reason]:
 		return manifests.Health{Condition: manifests.Unhealthy, Reason: waiting.Reason,
 			Message: fmt.Sprintf("%s: %s", where, waiting.Message)}
@@ -69,19 +68,28 @@ func containerHealth(pod string, c corev1.ContainerStatus) manifests.Health {
 	return progressing(waiting.Reason, fmt.Sprintf("%s: %s", where, waiting.Message))
 }
 
-// crashed tells a container that keeps failing from one that exited once: restarted twice, or once after an exit
-// code other than 0.
-func crashed(c corev1.ContainerStatus) bool {
-	failed := c.LastTerminationState.Terminated != nil && c.LastTerminationState.Terminated.ExitCode != 0
-	return c.RestartCount >= 2 || c.RestartCount == 1 && failed
+// crashLoop is the kubelet's word for a container that keeps failing.
+const crashLoop = "CrashLoopBackOff"
+
+// crashes tells a container that keeps failing from one that exited once: it has failed twice in a row, or it waits
+// to be restarted for the third time. The kubelet may take ten seconds from the second failure to say
+// CrashLoopBackOff (seen with 1.36), so that its word is not waited for.
+func crashes(c corev1.ContainerStatus) bool {
+	failedBefore := failed(c.LastTerminationState)
+	backingOff := c.State.Waiting != nil && c.State.Waiting.Reason == crashLoop
+	return failed(c.State) && failedBefore || backingOff && (c.RestartCount >= 2 || failedBefore)
+}
+
+func failed(state corev1.ContainerState) bool {
+	return state.Terminated != nil && state.Terminated.ExitCode != 0
 }
 
 func lastExit(c corev1.ContainerStatus) string {
 	last := c.LastTerminationState.Terminated
 	if last == nil {
-		return fmt.Sprintf("restarted %d times", c.RestartCount)
+		return fmt.Sprintf("restarts: %d", c.RestartCount)
 	}
-	text := fmt.Sprintf("restarted %d times, exit code %d", c.RestartCount, last.ExitCode)
+	text := fmt.Sprintf("exit code %d, restarts: %d", last.ExitCode, c.RestartCount)
 	if last.Reason != "" && last.Reason != "Error" {
 		text += " (" + last.Reason + ")"
 	}

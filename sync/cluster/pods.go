@@ -3,7 +3,9 @@ package cluster
 import (
 	"context"
 	"maps"
+	"slices"
 	gosync "sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -25,120 +27,175 @@ type podWatches struct {
 	mapper meta.RESTMapper
 	notify func(types.NamespacedName)
 
+	opened chan *podWatch // to be filled; a watch outlives the pass that opens it
+
 	mu         gosync.Mutex
-	ctx        context.Context // the agent's: a watch outlives the pass that began it
 	namespaces map[string]*podWatch
 }
 
 // podWatch is the watch of one namespace.
 type podWatch struct {
+	namespace string
+	syncs     map[types.NamespacedName]bool // who attends; guarded by podWatches.mu
+	done      chan struct{}                 // closed when nobody attends any more
+
+	synced chan struct{} // closed when cache or err is set
 	cache  cache.Cache
-	stop   context.CancelFunc
-	syncs  map[types.NamespacedName]bool // who attends
-	synced chan struct{}
 	err    error
+
+	mu         gosync.Mutex
+	readySince map[types.UID]time.Time
 }
 
 func newPodWatches(config *rest.Config, mapper meta.RESTMapper, notify func(types.NamespacedName)) *podWatches {
-	return &podWatches{config: config, mapper: mapper, notify: notify, namespaces: map[string]*podWatch{}}
+	return &podWatches{
+		config: config, mapper: mapper, notify: notify,
+		opened: make(chan *podWatch), namespaces: map[string]*podWatch{},
+	}
 }
 
-func (p *podWatches) start(ctx context.Context) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.ctx = ctx
+// run fills the watches that passes open, until ctx ends.
+func (p *podWatches) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case watch := <-p.opened:
+			go p.fill(ctx, watch)
+		}
+	}
 }
 
 // attend sees to it that a Sync attends just these namespaces, and waits for the first lists of new ones.
 func (p *podWatches) attend(ctx context.Context, sync types.NamespacedName, namespaces map[string]bool) error {
-	for _, watch := range p.rearrange(sync, namespaces) {
+	attended, fresh := p.rearrange(sync, namespaces)
+	for _, watch := range fresh {
+		select {
+		case p.opened <- watch:
+		case <-ctx.Done():
+			p.drop(watch)
+			return ctx.Err()
+		}
+	}
+	for _, watch := range attended {
 		select {
 		case <-watch.synced:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 		if watch.err != nil {
+			p.drop(watch) // the next pass opens another
 			return &Error{Reason: "WatchFailed", Detail: "watching pods: " + watch.err.Error(), Temporary: true}
 		}
 	}
 	return nil
 }
 
-func (p *podWatches) rearrange(sync types.NamespacedName, namespaces map[string]bool) []*podWatch {
+func (p *podWatches) rearrange(sync types.NamespacedName, namespaces map[string]bool) (attended, fresh []*podWatch) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for name, watch := range p.namespaces {
 		if watch.syncs[sync] && !namespaces[name] {
 			delete(watch.syncs, sync)
 			if len(watch.syncs) == 0 {
-				watch.stop()
+				close(watch.done)
 				delete(p.namespaces, name)
 			}
 		}
 	}
-	var attended []*podWatch
 	for name := range namespaces {
 		watch := p.namespaces[name]
 		if watch == nil {
-			watch = p.open(name)
+			watch = &podWatch{
+				namespace: name, syncs: map[types.NamespacedName]bool{},
+				done: make(chan struct{}), synced: make(chan struct{}), readySince: map[types.UID]time.Time{},
+			}
 			p.namespaces[name] = watch
+			fresh = append(fresh, watch)
 		}
 		watch.syncs[sync] = true
 		attended = append(attended, watch)
 	}
-	return attended
+	return attended, fresh
 }
 
-func (p *podWatches) open(namespace string) *podWatch {
-	ctx, stop := context.WithCancel(p.ctx)
-	watch := &podWatch{stop: stop, syncs: map[types.NamespacedName]bool{}, synced: make(chan struct{})}
-	go func() {
-		defer close(watch.synced)
-		watch.err = p.fill(ctx, watch, namespace)
-	}()
-	return watch
+// drop forgets a watch that is of no use.
+func (p *podWatches) drop(watch *podWatch) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.namespaces[watch.namespace] == watch {
+		close(watch.done)
+		delete(p.namespaces, watch.namespace)
+	}
 }
 
-// fill starts a watch's cache and waits until it has its first lists.
-func (p *podWatches) fill(ctx context.Context, watch *podWatch, namespace string) error {
+// fill runs a watch's cache until nobody attends it any more, and says when it has its first lists.
+func (p *podWatches) fill(ctx context.Context, watch *podWatch) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	watch.cache, watch.err = p.open(ctx, watch)
+	close(watch.synced)
+	select {
+	case <-watch.done:
+	case <-ctx.Done():
+	}
+}
+
+func (p *podWatches) open(ctx context.Context, watch *podWatch) (cache.Cache, error) {
 	store, err := cache.New(p.config, cache.Options{
 		Scheme:            scheme.Scheme,
 		Mapper:            p.mapper,
-		DefaultNamespaces: map[string]cache.Config{namespace: {}},
+		DefaultNamespaces: map[string]cache.Config{watch.namespace: {}},
 		DefaultTransform:  forJudging,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	watch.cache = store
-	changed := toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    func(any) { p.changed(namespace) },
-		UpdateFunc: func(any, any) { p.changed(namespace) },
-		DeleteFunc: func(any) { p.changed(namespace) },
+	handler := toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    func(object any) { p.saw(watch, object) },
+		UpdateFunc: func(_, object any) { p.saw(watch, object) },
+		DeleteFunc: func(any) { p.changed(watch) },
 	}
-	go func() { _ = store.Start(ctx) }() // it ends with ctx, and its lists' errors show in WaitForCacheSync
+	go store.Start(ctx) //nolint:errcheck // it ends with ctx; what goes wrong shows in WaitForCacheSync
 	for _, object := range []client.Object{&corev1.Pod{}, replicaSet()} {
 		informer, err := store.GetInformer(ctx, object)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if _, err := informer.AddEventHandler(changed); err != nil {
-			return err
+		if _, err := informer.AddEventHandler(handler); err != nil {
+			return nil, err
 		}
 	}
 	store.WaitForCacheSync(ctx)
-	return ctx.Err()
+	return store, ctx.Err()
 }
 
-// changed calls every Sync that attends a namespace.
-func (p *podWatches) changed(namespace string) {
-	p.mu.Lock()
-	var syncs []types.NamespacedName
-	if watch := p.namespaces[namespace]; watch != nil {
-		for sync := range maps.Keys(watch.syncs) {
-			syncs = append(syncs, sync)
+// proving is how long a pod has to be ready before the next one is replaced: one that crashes at its start is ready
+// for a moment, too.
+const proving = 2 * time.Second
+
+// saw notes since when a pod is ready, by this process's clock, and calls the Syncs: at once, and again when the pod
+// has proved itself.
+func (p *podWatches) saw(watch *podWatch, object any) {
+	if pod, ok := object.(*corev1.Pod); ok {
+		watch.mu.Lock()
+		_, noted := watch.readySince[pod.UID]
+		switch isReady := ready(pod); {
+		case isReady && !noted:
+			watch.readySince[pod.UID] = time.Now()
+			time.AfterFunc(proving, func() { p.changed(watch) })
+		case !isReady:
+			delete(watch.readySince, pod.UID)
 		}
+		watch.mu.Unlock()
 	}
+	p.changed(watch)
+}
+
+// changed calls every Sync that attends.
+func (p *podWatches) changed(watch *podWatch) {
+	p.mu.Lock()
+	syncs := slices.Collect(maps.Keys(watch.syncs))
 	p.mu.Unlock()
 	for _, sync := range syncs {
 		p.notify(sync)
@@ -149,6 +206,7 @@ func (p *podWatches) changed(namespace string) {
 type podsOf struct {
 	pods       []*corev1.Pod
 	newestHash string
+	readyFor   map[types.UID]time.Duration
 }
 
 // of reads the pods of a workload in an attended namespace.
@@ -164,7 +222,21 @@ func (p *podWatches) of(ctx context.Context, w workload) (podsOf, error) {
 	if err != nil {
 		return podsOf{}, &Error{Reason: "WatchFailed", Detail: "reading pods: " + err.Error(), Temporary: true}
 	}
+	found.readyFor = watch.readyFor(found.pods, time.Now())
 	return found, nil
+}
+
+// readyFor tells how long each pod has been ready.
+func (w *podWatch) readyFor(pods []*corev1.Pod, now time.Time) map[types.UID]time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	ready := make(map[types.UID]time.Duration, len(pods))
+	for _, pod := range pods {
+		if since, ok := w.readySince[pod.UID]; ok {
+			ready[pod.UID] = now.Sub(since)
+		}
+	}
+	return ready
 }
 
 func read(ctx context.Context, store client.Reader, w workload) (podsOf, error) {

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -17,7 +18,9 @@ func (o *Objects) replaceStale(ctx context.Context, w workload, pods podsOf) (st
 			stale++
 		}
 	}
-	next := nextStale(pods.pods, w.isStale, int(w.number(1, "spec", "replicas")))
+	needed := max(proving, time.Duration(w.number(0, "spec", "minReadySeconds"))*time.Second)
+	proven := func(pod *corev1.Pod) bool { return pods.readyFor[pod.UID] >= needed && restarts(pod) == 0 }
+	next := nextStale(pods.pods, w.isStale, proven, int(w.number(1, "spec", "replicas")))
 	if next == nil {
 		return stale, nil
 	}
@@ -31,32 +34,40 @@ func (o *Objects) replaceStale(ctx context.Context, w workload, pods podsOf) (st
 }
 
 // nextStale picks the pod to delete: a stale one that is not ready, for it serves nobody; else, once as many pods
-// as wanted are ready and none is on its way out, the oldest stale one. So never more than one pod is missing, and
-// the next goes only after its successor has proved to run.
-func nextStale(pods []*corev1.Pod, isStale func(*corev1.Pod) bool, wanted int) *corev1.Pod {
+// as wanted serve and none is on its way out, the oldest stale one. A new pod serves when it has proved itself. So
+// never more than one pod is missing, and the next goes only after its successor has proved to run.
+func nextStale(pods []*corev1.Pod, isStale, proven func(*corev1.Pod) bool, wanted int) *corev1.Pod {
 	var oldest *corev1.Pod
-	readyPods := 0
+	serving := 0
 	for _, pod := range pods {
 		if pod.DeletionTimestamp != nil {
 			return nil
 		}
-		if ready(pod) {
-			readyPods++
-		}
 		if !isStale(pod) {
+			if proven(pod) {
+				serving++
+			}
 			continue
 		}
 		if !ready(pod) {
 			return pod
 		}
+		serving++
 		if oldest == nil || pod.CreationTimestamp.Before(&oldest.CreationTimestamp) {
 			oldest = pod
 		}
 	}
-	if readyPods < wanted {
+	if serving < wanted {
 		return nil
 	}
 	return oldest
+}
+
+func restarts(pod *corev1.Pod) (count int32) {
+	for _, c := range pod.Status.ContainerStatuses {
+		count += c.RestartCount
+	}
+	return count
 }
 
 func ready(pod *corev1.Pod) bool {
