@@ -27,7 +27,7 @@ type target struct {
 	program    string // the cluster command, for making images
 }
 
-// startCluster starts a cluster that ends with the test, or takes the one that KUBECONFIG names. Tests on a real node
+// startCluster starts a cluster that ends with the test, or takes the one that E2E_CLUSTER names. Tests on a real node
 // are skipped where there can be none, with what is missing.
 func startCluster(t *testing.T, node string) target {
 	t.Helper()
@@ -43,24 +43,57 @@ func startCluster(t *testing.T, node string) target {
 	return started(t, program, "start", "--node="+node, "--until-stdin-closes")
 }
 
-// otherCluster is the cluster that KUBECONFIG names, with a Git server and a registry started here, at an address
-// (E2E_ADDRESS) that its nodes reach.
+// otherCluster is a cluster that somebody else started, as E2E_CLUSTER says: see README.md.
 func otherCluster(t *testing.T, program, node string) target {
 	t.Helper()
+	which := os.Getenv("E2E_CLUSTER")
+	if text, err := os.ReadFile(which); err == nil {
+		c := target{program: program}
+		if err := json.Unmarshal(text, &c); err != nil {
+			t.Fatalf("reading E2E_CLUSTER=%s: %v", which, err)
+		}
+		if c.Node != node {
+			t.Skipf("E2E_CLUSTER names a cluster with %s nodes; this needs %s ones", c.Node, node)
+		}
+		return c
+	}
 	if node != "real" {
-		t.Skip("pods run on the cluster of KUBECONFIG: its tests are those of the real node")
+		t.Skip("pods run on the cluster of KUBECONFIG; this needs simulated nodes")
 	}
 	address := os.Getenv("E2E_ADDRESS")
+	if which == "kind" && address == "" {
+		address = strings.TrimSpace(output(t, "docker", "network", "inspect", "kind", "--format", "{{range .IPAM.Config}}{{.Gateway}}\n{{end}}"))
+		address, _, _ = strings.Cut(address, "\n")
+	}
 	if address == "" {
-		t.Fatal("E2E_CLUSTER is set, but not E2E_ADDRESS: this machine's address as the cluster's nodes reach it")
+		t.Fatal("E2E_ADDRESS is not set: this machine's address as the cluster's nodes reach it")
 	}
 	c := started(t, program, "services", "--address="+address, "--until-stdin-closes")
-	c.Kubeconfig, c.Node = os.Getenv("KUBECONFIG"), "real"
-	var err error
-	if c.Kubectl, err = exec.LookPath("kubectl"); err != nil {
-		t.Fatal(err)
+	c.Kubeconfig, c.Kubectl, c.Node = os.Getenv("KUBECONFIG"), "kubectl", "real"
+	if which == "kind" {
+		c.Kubeconfig = filepath.Join(t.TempDir(), "kubeconfig")
+		output(t, "kind", "export", "kubeconfig", "--kubeconfig", c.Kubeconfig)
+		allowPlainHTTP(t, c.Registry)
 	}
 	return c
+}
+
+// allowPlainHTTP has the nodes of a kind cluster pull from a registry without TLS.
+func allowPlainHTTP(t *testing.T, registry string) {
+	t.Helper()
+	for _, node := range strings.Fields(output(t, "kind", "get", "nodes")) {
+		dir := "/etc/containerd/certs.d/" + registry
+		output(t, "docker", "exec", node, "sh", "-c", fmt.Sprintf("mkdir -p %s && echo '[host.\"http://%s\"]' > %s/hosts.toml", dir, registry, dir))
+	}
+}
+
+func output(t *testing.T, program string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(program, args...).Output()
+	if err != nil {
+		t.Fatalf("%s %s: %v", program, strings.Join(args, " "), err)
+	}
+	return string(out)
 }
 
 // started runs a command of the cluster program that prints a target and goes on until its input ends.

@@ -82,6 +82,25 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	return c, nil
 }
 
+// StartServices starts the Git server and the registry at an IP address of this machine, and no cluster.
+func StartServices(host string) (*Cluster, error) {
+	dir, remove, err := makeDir("")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(filepath.Join(dir, "logs"), 0o755); err != nil {
+		return nil, errors.Join(fmt.Errorf("making folder: %w", err), remove())
+	}
+	v, err := startServices(site{dir: dir, host: host})
+	if err != nil {
+		return nil, errors.Join(err, remove())
+	}
+	return &Cluster{
+		Info: Info{Git: "http://" + v.git, GitRoot: v.gitRoot, Registry: v.registry, Control: "http://" + v.control, Dir: dir},
+		stop: func() error { v.stop(); return remove() },
+	}, nil
+}
+
 // Prepare builds the programs that a cluster needs and, for a real node, installs Debian's packages that are
 // missing. Start does the same, except that it installs nothing.
 func Prepare(ctx context.Context, o Options) error {

@@ -14,21 +14,23 @@ import (
 
 const usage = `usage: cluster COMMAND [FLAG]...
 
-  start    start a cluster, print where it is as a line of JSON, and run it until interrupted
-  prepare  build, and for a real node install, what start needs
-  check    say what is missing for a real node
-  image    build an image from a static program and push it
+  start     start a cluster, print where it is as a line of JSON, and run it until interrupted
+  services  the same with the Git server and the registry alone, for another cluster
+  prepare   build, and for a real node install, what start needs
+  check     say what is missing for a real node
+  image     build an image from a static program and push it
 
 cluster COMMAND --help lists a command's flags.
 `
 
 // commands are the subcommands. The last is for start alone, which runs this program again in namespaces.
 var commands = map[string]func(context.Context, []string) error{
-	"start":   start,
-	"prepare": prepare,
-	"check":   check,
-	"image":   image,
-	"inside":  inside,
+	"start":    start,
+	"services": services,
+	"prepare":  prepare,
+	"check":    check,
+	"image":    image,
+	"inside":   inside,
 }
 
 func main() {
