@@ -66,6 +66,9 @@ func Run(ctx context.Context, config *rest.Config, options AgentOptions, start f
 	}
 	ctrl.SetLogger(options.Logger)
 	patience := 10 * time.Second
+	// Renewed every five seconds: most of what an agent at rest asks. One that is killed is succeeded after thirty; one
+	// that ends gives the lease back.
+	lease, renew, retry := 30*time.Second, 20*time.Second, 5*time.Second
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        known,
 		Logger:                        options.Logger,
@@ -73,6 +76,9 @@ func Run(ctx context.Context, config *rest.Config, options AgentOptions, start f
 		LeaderElectionID:              "belay-agent",
 		LeaderElectionNamespace:       options.Namespace,
 		LeaderElectionReleaseOnCancel: true,
+		LeaseDuration:                 &lease,
+		RenewDeadline:                 &renew,
+		RetryPeriod:                   &retry,
 		GracefulShutdownTimeout:       &patience,
 		Metrics:                       metricsserver.Options{BindAddress: options.MetricsAddress},
 		HealthProbeBindAddress:        options.HealthAddress,
@@ -103,10 +109,14 @@ func Run(ctx context.Context, config *rest.Config, options AgentOptions, start f
 	return mgr.Start(ctx)
 }
 
+// passTimeout ends a pass that something outside holds up. What was begun is taken up by the next one.
+const passTimeout = 5 * time.Minute
+
 // control calls the passes for each Sync that changes, and for each that the queue names.
 func control(mgr manager.Manager, options AgentOptions, queue *queue, passes Passes) error {
 	loop, err := controller.New("sync", mgr, controller.Options{
 		MaxConcurrentReconciles: options.Concurrency,
+		ReconciliationTimeout:   passTimeout,
 		Reconciler: &reconciler{
 			client:   mgr.GetClient(),
 			recorder: mgr.GetEventRecorder("belay"),

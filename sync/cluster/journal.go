@@ -73,7 +73,7 @@ func (j *Journal) Records(ctx context.Context) ([]manifests.Record, error) {
 	names := map[int]string{}
 	for _, secret := range list.Items {
 		text, last := secret.Annotations[annotationRecord]
-		if !last {
+		if !last || !j.owns(&secret) {
 			continue
 		}
 		read, err := readRecord(secret.Labels[labelRelease], text, secret.Annotations[annotationOutcome])
@@ -192,7 +192,7 @@ func (j *Journal) chunks(ctx context.Context, number int) ([]unstructured.Unstru
 	if err != nil {
 		return nil, describe(fmt.Sprintf("release %d", number), "Release", err)
 	}
-	chunks := list.Items
+	chunks := slices.DeleteFunc(list.Items, func(chunk unstructured.Unstructured) bool { return !j.owns(&chunk) })
 	slices.SortFunc(chunks, func(a, b unstructured.Unstructured) int { return chunkIndex(a) - chunkIndex(b) })
 	for i, chunk := range chunks {
 		if chunk.GetAnnotations()[annotationChunk] != fmt.Sprintf("%d/%d", i, len(chunks)) {
@@ -203,6 +203,12 @@ func (j *Journal) chunks(ctx context.Context, number int) ([]unstructured.Unstru
 		return nil, j.corrupt(number, "it is not there")
 	}
 	return chunks, nil
+}
+
+// owns tells this Sync's releases from those of one of the same name that was deleted a moment ago, whose Secrets the
+// garbage collector has not come to yet.
+func (j *Journal) owns(secret metav1.Object) bool {
+	return slices.ContainsFunc(secret.GetOwnerReferences(), func(owner metav1.OwnerReference) bool { return owner.UID == j.owner.UID })
 }
 
 func chunkIndex(chunk unstructured.Unstructured) int {

@@ -68,27 +68,33 @@ func (p *podWatches) run(ctx context.Context) {
 
 // attend sees to it that a Sync attends just these namespaces, and waits for the first lists of new ones.
 func (p *podWatches) attend(ctx context.Context, sync types.NamespacedName, namespaces map[string]bool) error {
+	ctx, cancel := context.WithTimeout(ctx, firstList)
+	defer cancel()
 	attended, fresh := p.rearrange(sync, namespaces)
 	for _, watch := range fresh {
 		select {
 		case p.opened <- watch:
 		case <-ctx.Done():
 			p.drop(watch)
-			return ctx.Err()
+			return podsUnseen(ctx.Err())
 		}
 	}
 	for _, watch := range attended {
 		select {
 		case <-watch.synced:
 		case <-ctx.Done():
-			return ctx.Err()
+			return podsUnseen(ctx.Err())
 		}
 		if watch.err != nil {
 			p.drop(watch) // the next pass opens another
-			return &Error{Reason: "WatchFailed", Detail: "watching pods: " + watch.err.Error(), Temporary: true}
+			return podsUnseen(watch.err)
 		}
 	}
 	return nil
+}
+
+func podsUnseen(err error) error {
+	return &Error{Reason: "WatchFailed", Detail: "watching pods: " + err.Error(), Temporary: true}
 }
 
 func (p *podWatches) rearrange(sync types.NamespacedName, namespaces map[string]bool) (attended, fresh []*podWatch) {
@@ -220,7 +226,7 @@ func (p *podWatches) of(ctx context.Context, w workload) (podsOf, error) {
 	}
 	found, err := read(ctx, watch.cache, w)
 	if err != nil {
-		return podsOf{}, &Error{Reason: "WatchFailed", Detail: "reading pods: " + err.Error(), Temporary: true}
+		return podsOf{}, podsUnseen(err)
 	}
 	found.readyFor = watch.readyFor(found.pods, time.Now())
 	return found, nil

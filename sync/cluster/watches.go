@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	gosync "sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -83,9 +84,14 @@ func newWatches(config *rest.Config, mapper meta.RESTMapper, notify func(types.N
 // Start runs the watches until ctx ends.
 func (w *Watches) Start(ctx context.Context) error { return w.cache.Start(ctx) }
 
+// firstList is how long the first list of a kind may take. A pass waits no longer.
+const firstList = 20 * time.Second
+
 // Ensure starts the watches that ids need, and waits for their first lists. Kinds that the cluster does not know
 // are left for later.
 func (w *Watches) Ensure(ctx context.Context, ids []manifests.ID) error {
+	ctx, cancel := context.WithTimeout(ctx, firstList)
+	defer cancel()
 	for _, k := range w.missing(ids) {
 		mapping, err := w.mapper.RESTMapping(k)
 		if meta.IsNoMatchError(err) {

@@ -18,6 +18,7 @@ const Finalizer = "belay.dev/objects"
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="a Sync's name is the value of a label: at most 63 characters"
 // +kubebuilder:resource:shortName=sy,categories=gitops
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Deployed",type=string,JSONPath=`.status.deployed.shortCommit`

@@ -1,0 +1,87 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestNoRequestAtRest counts what an agent asks the API server, by its own metrics, while nothing changes: nothing. The
+// lease, which is renewed all the time, is left out; a poll of Git is one small request.
+func TestNoRequestAtRest(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t, "simulated")
+	kubectl(t, c, string(belay(t, "install", "--crds-only")), "apply", "-f", "-")
+	s, err := newScript(c, "rest", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.release(t, 1, true)
+	kubectl(t, c, fmt.Sprintf(killedSync, s.repository), "apply", "--namespace=rest", "-f", "-")
+	metrics := freeAddress(t)
+	newAgent(t, c, "--leader-elect=false", "--metrics-address="+metrics)
+	s.settled(t, 1, true)
+
+	// The last writes of a release are its status and its events; what follows them is rest.
+	const window = 5 * time.Second
+	before, polls := requestsOf(t, metrics), s.polls(t)
+	await(t, "a window of "+window.String()+" without a request", func() bool {
+		time.Sleep(window)
+		count, asked := requestsOf(t, metrics), s.polls(t)
+		quiet := count == before && asked > polls
+		t.Logf("in %s: %d requests to the API server, %d to Git", window, count-before, asked-polls)
+		before, polls = count, asked
+		return quiet
+	})
+}
+
+func (s *script) polls(t *testing.T) int {
+	t.Helper()
+	count, err := s.requests("git")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return count
+}
+
+// requestsOf reads how many requests an agent has made to the API server.
+func requestsOf(t *testing.T, address string) int {
+	t.Helper()
+	answer, err := http.Get("http://" + address + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	total, found := 0, false
+	for lines := bufio.NewScanner(io.LimitReader(answer.Body, 4<<20)); lines.Scan(); {
+		if !strings.HasPrefix(lines.Text(), "rest_client_requests_total{") {
+			continue
+		}
+		fields := strings.Fields(lines.Text())
+		count, err := strconv.ParseFloat(fields[len(fields)-1], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		total, found = total+int(count), true
+	}
+	if !found {
+		t.Fatal("the agent does not count its requests")
+	}
+	return total
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
