@@ -68,7 +68,7 @@ const killedSync = `apiVersion: belay.dev/v1alpha1
 kind: Sync
 metadata: {name: app}
 spec:
-  source: {url: %q, ref: {branch: main}, interval: 200ms}
+  source: {url: %q, ref: {branch: main}, interval: 1s}
   health: {timeout: 30s, stableFor: 1s}
 `
 

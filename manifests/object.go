@@ -2,6 +2,7 @@ package manifests
 
 import (
 	"fmt"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/validation/path"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -47,6 +48,11 @@ func NewObject(content *unstructured.Unstructured, file string) (Object, error) 
 	case u.GetName() == "":
 		return Object{}, fmt.Errorf("%s: %s without metadata.name", file, u.GetKind())
 	}
+	for _, field := range []string{"labels", "annotations"} {
+		if err := textsOnly(u.Object, "metadata", field); err != nil {
+			return Object{}, fmt.Errorf("%s: %s/%s: %w", file, u.GetKind(), u.GetName(), err)
+		}
+	}
 	if _, err := schema.ParseGroupVersion(u.GetAPIVersion()); err != nil {
 		return Object{}, fmt.Errorf("%s: %s/%s: apiVersion %q is not group/version", file, u.GetKind(), u.GetName(), u.GetAPIVersion())
 	}
@@ -56,6 +62,30 @@ func NewObject(content *unstructured.Unstructured, file string) (Object, error) 
 		}
 	}
 	return Object{File: file, content: u}, nil
+}
+
+// textsOnly wants a map of texts, or nothing, at path. YAML makes numbers and booleans of unquoted values, which the
+// API server would refuse later with less to go by.
+func textsOnly(root map[string]any, path ...string) error {
+	value, _, err := unstructured.NestedFieldNoCopy(root, path...)
+	name := strings.Join(path, ".")
+	if err != nil {
+		return fmt.Errorf("%s is not a map", name)
+	}
+	if value == nil {
+		unstructured.RemoveNestedField(root, path...)
+		return nil
+	}
+	texts, ok := value.(map[string]any)
+	if !ok {
+		return fmt.Errorf("%s is not a map", name)
+	}
+	for key, value := range texts {
+		if _, ok := value.(string); !ok {
+			return fmt.Errorf("%s: the value of %q is not a text: put it into quotes", name, key)
+		}
+	}
+	return nil
 }
 
 // ID names the object.

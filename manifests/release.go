@@ -26,6 +26,9 @@ type Release struct {
 	// Owned names what else may be in the cluster on this Sync's behalf: objects of earlier releases that are
 	// not confirmed deleted. It is recorded before the first write, so a killed agent orphans nothing.
 	Owned []ID `json:"owned,omitempty"`
+	// Adopted names those of Objects that were in the cluster before, and nobody's. A rollback lets go of them; it
+	// does not delete what it did not bring.
+	Adopted []ID `json:"adopted,omitempty"`
 }
 
 // Result is how far a release got.

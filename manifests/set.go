@@ -42,6 +42,15 @@ func (s Set) IDs() []ID {
 	return Union(ids)
 }
 
+// Index is the set's IDs, to look one up.
+func (s Set) Index() map[ID]bool {
+	ids := make(map[ID]bool, len(s.objects))
+	for _, o := range s.objects {
+		ids[o.ID()] = true
+	}
+	return ids
+}
+
 // Map is the set with change applied to a copy of each object.
 func (s Set) Map(change func(*unstructured.Unstructured) error) (Set, error) {
 	changed := make([]Object, len(s.objects))

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -24,12 +25,35 @@ func (s Set) StampTemplates() (Set, error) {
 		if !ok || !ReplacesNoPods(u.GroupVersionKind().GroupKind()) {
 			return nil
 		}
-		unstructured.RemoveNestedField(template, "metadata", "annotations", AnnotationTemplate)
+		annotations := unstamped(template)
 		text, err := json.Marshal(template)
 		if err != nil {
 			return err
 		}
 		sum := sha256.Sum256(text)
-		return unstructured.SetNestedField(template, hex.EncodeToString(sum[:8]), "metadata", "annotations", AnnotationTemplate)
+		annotations[AnnotationTemplate] = hex.EncodeToString(sum[:8])
+		return unstructured.SetNestedMap(template, annotations, "metadata", "annotations")
 	})
+}
+
+// unstamped takes a template back to what it was before it was stamped, or could have been, and answers a copy of its
+// annotations.
+func unstamped(template map[string]any) map[string]any {
+	metadata, _ := template["metadata"].(map[string]any)
+	written, _ := metadata["annotations"].(map[string]any)
+	annotations := map[string]any{}
+	for key, value := range written {
+		if key != AnnotationTemplate {
+			annotations[key] = value
+		}
+	}
+	if len(annotations) == 0 {
+		delete(metadata, "annotations")
+	} else {
+		metadata["annotations"] = annotations
+	}
+	if len(metadata) == 0 {
+		delete(template, "metadata")
+	}
+	return maps.Clone(annotations)
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -70,43 +71,72 @@ func (s *Syncer) pins(ctx context.Context, want Want, objects manifests.Set, sta
 	if want.Spec.Images.Resolve == v1alpha1.ResolveNever {
 		return nil, nil
 	}
-	records, err := s.Journal.Records(ctx)
-	if err != nil {
-		return nil, err
-	}
-	rendered := objects.Digest()
-	for i := len(records) - 1; i >= 0; i-- {
-		if records[i].Outcome.Result != manifests.Kept || records[i].Rendered != rendered {
-			continue
-		}
-		release, err := s.Journal.Load(ctx, records[i].Number)
-		return release.Pins, err
-	}
 	names := objects.ImageNames()
 	if len(names) == 0 {
 		return nil, nil
 	}
-	pins, err := s.Resolver.Pin(ctx, names)
-	if err != nil {
+	pins, err := s.pinsBefore(ctx, objects.Digest(), names)
+	if err != nil || pins != nil {
+		return pins, err
+	}
+	if pins, err = s.Resolver.Pin(ctx, names); err != nil {
 		return nil, imageProblem(err, objects)
 	}
 	return pins, nil
 }
 
-// owned names what may be in the cluster on this Sync's behalf by now.
-func (s *Syncer) owned(ctx context.Context, state State) ([]manifests.ID, error) {
-	var owned []manifests.ID
-	for _, record := range []*manifests.Record{state.Newest, state.Kept} {
-		if record == nil {
+// pinsBefore is the pins of the last kept release that was rendered alike and pinned all of the images; nil without
+// one.
+func (s *Syncer) pinsBefore(ctx context.Context, rendered string, images []string) (manifests.Pins, error) {
+	records, err := s.Journal.Records(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, record := range slices.Backward(records) {
+		if record.Outcome.Result != manifests.Kept || record.Rendered != rendered {
 			continue
 		}
 		release, err := s.Journal.Load(ctx, record.Number)
 		if err != nil {
 			return nil, err
 		}
-		owned = manifests.Union(owned, release.Objects.IDs())
+		unpinned := func(image string) bool { return release.Pins[image] == "" }
+		if !slices.ContainsFunc(images, unpinned) {
+			return release.Pins, nil
+		}
+	}
+	return nil, nil
+}
+
+// holdings is what may be in the cluster on a Sync's behalf, and what of it was there before without a verdict since.
+type holdings struct{ ids, adopted []manifests.ID }
+
+// owned names what may be in the cluster on this Sync's behalf by now. Where the journal cannot tell, the labels of
+// what is watched do.
+func (s *Syncer) owned(ctx context.Context, state State) (holdings, error) {
+	var owned holdings
+	for _, record := range []*manifests.Record{state.Newest, state.Kept} {
+		if record == nil {
+			continue
+		}
+		release, err := s.Journal.Load(ctx, record.Number)
+		if err != nil && problemOf(err).Temporary {
+			return holdings{}, err
+		}
+		if err != nil {
+			known, err := s.Cluster.Known(ctx)
+			if err != nil {
+				return holdings{}, err
+			}
+			owned.ids = manifests.Union(owned.ids, known)
+			continue
+		}
+		owned.ids = manifests.Union(owned.ids, release.Objects.IDs())
 		if !record.Outcome.Pruned {
-			owned = manifests.Union(owned, release.Owned)
+			owned.ids = manifests.Union(owned.ids, release.Owned)
+		}
+		if record == state.Newest && !state.Settled() {
+			owned.adopted = release.Adopted
 		}
 	}
 	return owned, nil

@@ -18,7 +18,9 @@ type failures struct {
 // add notes a failure, and answers what to tell about it.
 func (f *failures) add(err error, now time.Time) *Problem {
 	problem := problemOf(err)
-	f.count++
+	if !f.waiting(now) { // a pass that a watch called for is no try of its own
+		f.count++
+	}
 	wait := max(problem.After, backoff(f.count))
 	// Jitter, so that a thousand Syncs do not come back to a recovering server all at once.
 	f.until = now.Add(wait + rand.N(wait/4+1))

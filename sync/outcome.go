@@ -3,6 +3,7 @@ package sync
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"time"
 
@@ -12,6 +13,8 @@ import (
 // Outcome is all that a pass has to say. Status, events and the next call are derived from it.
 type Outcome struct {
 	Suspended bool
+	Looked    bool             // a request to look at the remote has been heard
+	Decided   bool             // a request to try again has been, too: there is a decision on the wanted commit
 	Wanted    manifests.Commit // zero while the remote has not answered yet
 	Records   []manifests.Record
 	State     State
@@ -21,7 +24,7 @@ type Outcome struct {
 	Written bool
 	Reports []manifests.Health
 	Verdict Verdict
-	Pins    manifests.Pins // of the running release
+	Pins    manifests.Pins // of the running release; nil where they are not known
 	Problem *Problem
 	Events  []Event
 	Options string
@@ -54,7 +57,8 @@ func (s *Syncer) report(ctx context.Context, want Want, out Outcome) Outcome {
 	out.Wanted, out.Disposition = s.memory.commit, s.memory.disposition
 	out.Options = optionsOf(want.Spec)
 	if running := out.State.Running(); running != nil && s.memory.listed.number == running.Number {
-		out.Pins = s.memory.listed.pins
+		out.Pins = manifests.Pins{}
+		maps.Copy(out.Pins, s.memory.listed.pins)
 	}
 	if out.State.Newest != nil {
 		out.Written = s.memory.written == out.State.Newest.Number
@@ -63,25 +67,36 @@ func (s *Syncer) report(ctx context.Context, want Want, out Outcome) Outcome {
 	return out
 }
 
-// next is the earliest of: the next look at the remote, the next try, the end of the verdict's patience.
+// next is the earliest of: the next look at the remote, the next try, the end of the verdict's patience. Where nothing
+// of it is due, the next try of what failed is all there is to wait for.
 func (s *Syncer) next(want Want, out Outcome) time.Duration {
 	if out.Suspended {
 		return 0
 	}
+	const shortest, longest = 50 * time.Millisecond, time.Hour
 	now := s.Clock()
-	interval := want.Spec.Source.Interval.Duration
-	wait := s.memory.polled.Add(interval + rand.N(interval/20+1)).Sub(now)
-	if f := s.memory.failed; f.last != nil {
-		wait = f.until.Sub(now)
+	wait := longest
+	if out.Looked {
+		wait = s.nextLook(want, now)
 	}
-	if f := s.memory.settling; f.last != nil {
-		wait = min(wait, f.until.Sub(now))
+	for _, f := range []failures{s.memory.building, s.memory.settling} {
+		if f.last != nil {
+			wait = min(wait, f.until.Sub(now))
+		}
 	}
 	underWay := out.State.Newest != nil && !out.State.Settled()
 	if underWay && out.Verdict.Decision == Open && out.Verdict.Wait > 0 {
 		wait = min(wait, out.Verdict.Wait)
 	}
-	return max(wait, 50*time.Millisecond)
+	return max(wait, shortest)
+}
+
+func (s *Syncer) nextLook(want Want, now time.Time) time.Duration {
+	if s.memory.looking.last != nil {
+		return s.memory.looking.until.Sub(now)
+	}
+	interval := max(want.Spec.Source.Interval.Duration, time.Second)
+	return s.memory.polled.Add(interval + rand.N(interval/20)).Sub(now)
 }
 
 // describe names a commit for people: `9f2c1e7 "Bump cart"`.

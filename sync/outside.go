@@ -35,16 +35,21 @@ type Cluster interface {
 	// Place gives every object the namespace that it is going to live in.
 	Place(ctx context.Context, objects manifests.Set) (manifests.Set, error)
 	// Differing lets the API server try each object without writing it, and answers those that would change
-	// something. An error is about all that it refused.
-	Differing(ctx context.Context, objects manifests.Set) ([]manifests.Object, error)
+	// something, and of them those that are there already and nobody's. An error is about all that it refused.
+	Differing(ctx context.Context, objects manifests.Set) (differing []manifests.Object, adopted []manifests.ID, err error)
 	// Apply writes objects side by side.
 	Apply(ctx context.Context, objects []manifests.Object) error
 	// Delete deletes what is there of ids and belongs to this Sync, and answers what is not gone yet.
 	// Objects that people asked to keep are let go of, and count as gone.
 	Delete(ctx context.Context, ids []manifests.ID) (left []manifests.ID, err error)
+	// LetGo takes this Sync's labels off what is there of ids; the objects stay.
+	LetGo(ctx context.Context, ids []manifests.ID) error
+	// Known names the objects that bear this Sync's labels, of the kinds that are watched by now. It is for when the
+	// journal cannot be read.
+	Known(ctx context.Context) ([]manifests.ID, error)
 	// Health tells how each object is, from watches; closely, while a release is judged, with the pods behind the
-	// workloads. Then it also replaces pods of an older template where no controller
-	// does (see [manifests.ReplacesNoPods]).
+	// workloads. Then it also replaces pods of an older template where no controller does (see
+	// [manifests.ReplacesNoPods]).
 	Health(ctx context.Context, ids []manifests.ID, closely bool) ([]manifests.Health, error)
 }
 

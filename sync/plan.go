@@ -32,6 +32,7 @@ func plan(release manifests.Release, differing []manifests.Object) Plan {
 const (
 	definitionTier = iota // what others are made of: namespaces, CRDs, classes
 	configTier            // what workloads need at their start: accounts, rights, configuration, volumes, services
+	bindingTier           // what binds rights that are in the tier before: the API server looks them up
 	workloadTier          // everything else
 	admissionTier         // what would refuse the objects before it if its backend is not up yet
 	lastTier       = admissionTier
@@ -54,9 +55,9 @@ var tiers = map[schema.GroupKind]int{
 	{Kind: "ResourceQuota"}:         configTier,
 	{Kind: "LimitRange"}:            configTier,
 	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole"}:        configTier,
-	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRoleBinding"}: configTier,
+	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRoleBinding"}: bindingTier,
 	{Group: "rbac.authorization.k8s.io", Kind: "Role"}:               configTier,
-	{Group: "rbac.authorization.k8s.io", Kind: "RoleBinding"}:        configTier,
+	{Group: "rbac.authorization.k8s.io", Kind: "RoleBinding"}:        bindingTier,
 	{Group: "networking.k8s.io", Kind: "NetworkPolicy"}:              configTier,
 	{Group: "policy", Kind: "PodDisruptionBudget"}:                   configTier,
 

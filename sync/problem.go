@@ -3,6 +3,7 @@ package sync
 import (
 	"errors"
 	"time"
+	"unicode"
 )
 
 // Problem is why a pass could not go on, for the person who must act.
@@ -43,7 +44,7 @@ func shorten(message string) string {
 	clean := make([]rune, 0, min(len(message), most))
 	size := 0
 	for _, r := range message {
-		if r < ' ' && r != '\n' || r == 0x7f {
+		if unicode.IsControl(r) && r != '\n' {
 			r = ' '
 		}
 		if size += len(string(r)); size > most-len("…") {

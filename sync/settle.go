@@ -2,6 +2,8 @@ package sync
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
 	"github.com/belay-gitops/belay/manifests"
 )
@@ -13,7 +15,12 @@ func (s *Syncer) settle(ctx context.Context, want Want, out *Outcome) (Verdict, 
 	if err != nil || state.Newest == nil {
 		return Verdict{Decision: Open}, err
 	}
-	switch state.Newest.Outcome.Result {
+	result := state.Newest.Outcome.Result
+	if state.Running() == nil || result == manifests.RollingBack && state.Kept == nil {
+		return Verdict{Decision: Open}, refusal{"ReleaseLost",
+			fmt.Sprintf("release %d was rolled back, and the release to go back to is not stored any more; commit something to make a new one", state.Newest.Number)}
+	}
+	switch result {
 	case manifests.Applying:
 		return s.watch(ctx, want, state, out)
 	case manifests.Failed:
@@ -21,7 +28,7 @@ func (s *Syncer) settle(ctx context.Context, want Want, out *Outcome) (Verdict, 
 	case manifests.RollingBack:
 		return s.rollBack(ctx, want, state, out)
 	case manifests.RollbackFailed:
-		return s.observe(ctx, want, *state.Kept, false, out)
+		return s.observe(ctx, want, *state.Kept, state.Kept.Number, out)
 	}
 	return s.rest(ctx, want, state, out)
 }
@@ -29,13 +36,7 @@ func (s *Syncer) settle(ctx context.Context, want Want, out *Outcome) (Verdict, 
 // watch judges a release under way, and ends it as kept or refused.
 func (s *Syncer) watch(ctx context.Context, want Want, state State, out *Outcome) (Verdict, error) {
 	record := *state.Newest
-	if err := s.write(ctx, record.Number, record.Number, want.Drifted, nil); err != nil {
-		if problem := problemOf(err); !problem.Temporary {
-			return s.refuse(ctx, want, state, Verdict{Decision: Bad, Reason: problem.Reason, Message: problem.Message}, out)
-		}
-		return Verdict{Decision: Open}, err
-	}
-	verdict, err := s.observe(ctx, want, record, true, out)
+	verdict, err := s.carry(ctx, want, record, record.Number, out)
 	if err != nil {
 		return verdict, err
 	}
@@ -48,12 +49,50 @@ func (s *Syncer) watch(ctx context.Context, want Want, state State, out *Outcome
 	return verdict, nil
 }
 
+// carry writes a release's stored objects if that is not done yet, and judges them. An error leaves the question open,
+// but one that is about an object is a verdict: at once if trying again cannot help, and otherwise when the time is
+// over.
+func (s *Syncer) carry(ctx context.Context, want Want, record manifests.Record, as int, out *Outcome) (Verdict, error) {
+	if s.memory.watched != as {
+		s.begin(as)
+	}
+	if _, err := s.write(ctx, record.Number, as, nil); err != nil {
+		return s.lasting(want, err)
+	}
+	verdict, err := s.observe(ctx, want, record, as, out)
+	if err != nil {
+		return s.lasting(want, err)
+	}
+	return verdict, nil
+}
+
+// outages are the reasons of errors that say nothing of a release: nobody is rolled back for them.
+var outages = []string{"ClusterUnavailable", "WatchFailed", "Error"}
+
+// lasting tells an error that decides on a release from one that leaves it open.
+func (s *Syncer) lasting(want Want, err error) (Verdict, error) {
+	problem := problemOf(err)
+	left := want.Spec.Health.Timeout.Duration - s.Clock().Sub(s.memory.since)
+	switch {
+	case !problem.Temporary:
+		return Verdict{Decision: Bad, Reason: problem.Reason, Message: problem.Message}, nil
+	case slices.Contains(outages, problem.Reason) || left > 0:
+		return Verdict{Decision: Open, Wait: max(left, 0)}, err
+	}
+	return Verdict{Decision: Bad, Reason: problem.Reason,
+		Message: fmt.Sprintf("not applied within %s: %s", want.Spec.Health.Timeout.Duration, problem.Message)}, nil
+}
+
 // hope keeps an eye on a refused release that there was nothing to go back from: what becomes healthy late is kept
-// all the same.
+// all the same, if all of it is really there.
 func (s *Syncer) hope(ctx context.Context, want Want, state State, out *Outcome) (Verdict, error) {
-	verdict, err := s.observe(ctx, want, *state.Newest, true, out)
+	record := *state.Newest
+	if _, err := s.write(ctx, record.Number, record.Number, nil); err != nil {
+		return Verdict{Decision: Open}, err
+	}
+	verdict, err := s.observe(ctx, want, record, record.Number, out)
 	if err == nil && verdict.Decision == Good {
-		err = s.keep(ctx, want, *state.Newest, out)
+		err = s.keep(ctx, want, record, out)
 	}
 	return verdict, err
 }
@@ -62,8 +101,8 @@ func (s *Syncer) hope(ctx context.Context, want Want, state State, out *Outcome)
 // be pruned before is tried again.
 func (s *Syncer) rest(ctx context.Context, want Want, state State, out *Outcome) (Verdict, error) {
 	record := *state.Running()
-	var corrected []manifests.ID
-	if err := s.write(ctx, record.Number, record.Number, want.Drifted, &corrected); err != nil {
+	corrected, err := s.write(ctx, record.Number, record.Number, isDone)
+	if err != nil {
 		return Verdict{Decision: Open}, err
 	}
 	if len(corrected) > 0 {
@@ -75,52 +114,71 @@ func (s *Syncer) rest(ctx context.Context, want Want, state State, out *Outcome)
 			return Verdict{Decision: Open}, err
 		}
 	}
-	return s.observe(ctx, want, record, false, out)
+	return s.observe(ctx, want, record, record.Number, out)
+}
+
+// isDone tells a Job that takes itself away once it is complete, as those of a kept release are: that it is gone is
+// no drift, and it is not run again.
+func isDone(object manifests.Object) bool {
+	id := object.ID()
+	if id.Group != "batch" || id.Kind != "Job" {
+		return false
+	}
+	spec, _ := object.Unstructured().Object["spec"].(map[string]any)
+	return spec["ttlSecondsAfterFinished"] != nil
 }
 
 // write sees to it that the stored objects of a release are in the cluster, once in this process and again after
-// drift. As is the mark of having done so: the release's number, negative when it is written to roll back. The
-// objects that differed are told in corrected.
-func (s *Syncer) write(ctx context.Context, number, as int, drifted bool, corrected *[]manifests.ID) error {
-	if s.memory.written == as && !drifted {
-		return nil
+// drift, but for those to skip. As is the mark of having done so: the release's number, negative when it is written to
+// roll back. It answers what it wrote.
+func (s *Syncer) write(ctx context.Context, number, as int, skip func(manifests.Object) bool) (written []manifests.ID, err error) {
+	if s.memory.written == as {
+		return nil, nil
 	}
 	release, err := s.Journal.Load(ctx, number)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	differing, err := s.Cluster.Differing(ctx, release.Objects)
+	differing, _, err := s.Cluster.Differing(ctx, release.Objects)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if skip != nil {
+		differing = slices.DeleteFunc(differing, skip)
 	}
 	if err := s.apply(ctx, release, differing); err != nil {
-		return err
+		return nil, err
 	}
 	s.memory.written = as
-	if corrected != nil {
-		for _, o := range differing {
-			*corrected = append(*corrected, o.ID())
-		}
+	for _, o := range differing {
+		written = append(written, o.ID())
 	}
-	return nil
+	return written, nil
 }
 
-// observe asks how the objects of a release are, and judges them.
-func (s *Syncer) observe(ctx context.Context, want Want, record manifests.Record, closely bool, out *Outcome) (Verdict, error) {
+// begin starts the time in which a release has to become healthy.
+func (s *Syncer) begin(as int) {
+	now := s.Clock()
+	s.memory.watched, s.memory.since, s.memory.healthySince = as, now, now
+}
+
+// observe asks how the objects of a release are, and judges them: closely, with the pods behind them, unless the release
+// is settled.
+func (s *Syncer) observe(ctx context.Context, want Want, record manifests.Record, as int, out *Outcome) (Verdict, error) {
 	ids, err := s.idsOf(ctx, record.Number)
 	if err != nil {
 		return Verdict{Decision: Open}, err
 	}
+	closely := as < 0 || record.Outcome.Result != manifests.Kept
 	reports, err := s.Cluster.Health(ctx, ids, closely)
 	if err != nil {
 		return Verdict{Decision: Open}, err
 	}
 	out.Reports = reports
-	now := s.Clock()
-	if s.memory.watched != s.memory.written || s.memory.since.IsZero() {
-		s.memory.watched, s.memory.since = s.memory.written, now
-		s.memory.healthySince = now
+	if s.memory.watched != as {
+		s.begin(as)
 	}
+	now := s.Clock()
 	if !allHealthy(reports) {
 		s.memory.healthySince = now
 	}

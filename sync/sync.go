@@ -45,19 +45,22 @@ type Want struct {
 
 // memory is what a restart may lose.
 type memory struct {
-	head   string    // where the ref was at the last look
-	polled time.Time // when that was
-	failed failures  // of looking and building
+	head     string    // where the ref was at the last look
+	polled   time.Time // when that was
+	lookedBy string    // the options at the last look: another source has another head
+	looking  failures
 
-	built       input // what was built last
+	tried       input // what was built last, or tried to
+	building    failures
+	built       input // what there is a decision on
 	disposition Disposition
 	refused     *Problem // why built could not be deployed
 	commit      manifests.Commit
 
 	written      int       // the release whose objects this process has seen in the cluster; negative when by rollback
 	watched      int       // the release, likewise, that since and healthySince are about
-	since        time.Time // when it was written
-	healthySince time.Time // since when all of it is healthy; zero when not
+	since        time.Time // when writing it began
+	healthySince time.Time // since when all of it is healthy
 	settling     failures  // of writing, reading and deleting
 
 	listed listing
@@ -75,6 +78,9 @@ type input struct{ commit, options, retryAt string }
 
 // Sync is one pass: first whatever is new goes as far as the cluster, then what is there is judged.
 func (s *Syncer) Sync(ctx context.Context, want Want) Outcome {
+	if want.Drifted {
+		s.memory.written = 0 // remembered until it is put right, whatever comes between
+	}
 	if want.Spec.Suspend {
 		return s.report(ctx, want, Outcome{Suspended: true})
 	}
@@ -84,7 +90,7 @@ func (s *Syncer) Sync(ctx context.Context, want Want) Outcome {
 	}
 	var out Outcome
 	if !state.RollingBack() {
-		out.Events, out.Problem = s.advance(ctx, want, state)
+		s.advance(ctx, want, state, &out)
 	}
 	verdict, err := s.settle(ctx, want, &out)
 	if err != nil {
@@ -97,91 +103,117 @@ func (s *Syncer) Sync(ctx context.Context, want Want) Outcome {
 }
 
 // advance takes a new commit, or the same under a new spec, all the way to applied objects.
-func (s *Syncer) advance(ctx context.Context, want Want, state State) ([]Event, *Problem) {
-	now := s.Clock()
-	if s.memory.failed.waiting(now) && !want.Poll && !want.Retry {
-		return nil, s.memory.failed.last
-	}
-	if err := s.look(ctx, want); err != nil {
-		return nil, s.memory.failed.add(err, now)
+func (s *Syncer) advance(ctx context.Context, want Want, state State, out *Outcome) {
+	out.Looked = true
+	s.look(ctx, want)
+	if s.memory.head == "" {
+		out.Problem = s.memory.looking.last
+		return
 	}
 	in := input{commit: s.memory.head, options: optionsOf(want.Spec), retryAt: want.RetryAt}
-	if in == s.memory.built {
-		s.memory.failed = failures{}
-		return nil, s.memory.refused
+	if in != s.memory.tried {
+		s.memory.tried, s.memory.building = in, failures{}
 	}
-	events, err := s.deploy(ctx, want, in, state)
+	if in != s.memory.built && (want.Poll || !s.memory.building.waiting(s.Clock())) {
+		s.memory.disposition = "" // there is no decision on it yet
+		s.decide(in, s.deploy(ctx, want, in, state, out), out)
+	}
+	out.Decided = in == s.memory.built
+	switch {
+	case !out.Decided:
+		out.Problem = s.memory.building.last
+	case s.memory.refused != nil:
+		out.Problem = s.memory.refused
+	default:
+		out.Problem = s.memory.looking.last
+	}
+}
+
+// decide notes what came of building in: it is deployed, refused, or to be tried again.
+func (s *Syncer) decide(in input, err error, out *Outcome) {
 	if err == nil {
-		s.memory.built, s.memory.refused, s.memory.failed = in, nil, failures{}
-		return events, nil
+		s.memory.built, s.memory.refused, s.memory.building = in, nil, failures{}
+		return
 	}
 	problem := problemOf(err)
 	if problem.Temporary {
-		return events, s.memory.failed.add(err, now)
+		s.memory.building.add(err, s.Clock())
+		return
 	}
 	problem.Message = shorten("commit " + short(in.commit) + ": " + problem.Message)
-	s.memory.built, s.memory.refused, s.memory.failed = in, &problem, failures{}
-	return append(events, warning(problem.Reason, "%s", problem.Message)), &problem
+	s.memory.built, s.memory.refused, s.memory.building = in, &problem, failures{}
+	out.Events = append(out.Events, warning(problem.Reason, "%s", problem.Message))
 }
 
 // look asks the remote where the ref is, if it is time to.
-func (s *Syncer) look(ctx context.Context, want Want) error {
-	due := s.memory.polled.Add(want.Spec.Source.Interval.Duration)
-	if s.memory.head != "" && !want.Poll && s.Clock().Before(due) {
-		return nil
+func (s *Syncer) look(ctx context.Context, want Want) {
+	options := optionsOf(want.Spec)
+	if options != s.memory.lookedBy {
+		s.memory.head, s.memory.looking = "", failures{}
+	}
+	s.memory.lookedBy = options
+	now := s.Clock()
+	due := s.memory.head == "" || !now.Before(s.memory.polled.Add(want.Spec.Source.Interval.Duration))
+	if !want.Poll && (!due || s.memory.looking.waiting(now)) {
+		return
 	}
 	head, err := s.Source.Head(ctx)
 	if err != nil {
-		return err
+		s.memory.looking.add(err, now)
+		return
 	}
-	if head != s.memory.head {
+	if head != s.memory.commit.Hash {
 		s.memory.commit = manifests.Commit{Hash: head}
 	}
-	s.memory.head, s.memory.polled = head, s.Clock()
-	return nil
+	s.memory.head, s.memory.polled, s.memory.looking = head, s.Clock(), failures{}
 }
 
 // deploy builds the release that in asks for and, where it is new, applies it.
-func (s *Syncer) deploy(ctx context.Context, want Want, in input, state State) ([]Event, error) {
+func (s *Syncer) deploy(ctx context.Context, want Want, in input, state State, out *Outcome) error {
 	release, err := s.build(ctx, want, in, state)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s.memory.disposition = state.Dispose(release.Objects.Digest(), in.options, want.Retry)
-	switch s.memory.disposition {
+	disposition := state.Dispose(release.Objects.Digest(), in.options, want.Retry)
+	switch disposition {
 	case Start:
-		return s.start(ctx, want, release, state)
+		if err := s.start(ctx, want, release, state, out); err != nil {
+			return err
+		}
 	case Rest:
 		s.memory.written = 0 // look once whether the cluster really is there
 	}
-	return nil, nil
+	s.memory.disposition = disposition
+	return nil
 }
 
 // start tries the release on the server, stores it, and only then writes its objects.
-func (s *Syncer) start(ctx context.Context, want Want, release manifests.Release, state State) ([]Event, error) {
+func (s *Syncer) start(ctx context.Context, want Want, release manifests.Release, state State, out *Outcome) error {
 	owned, err := s.owned(ctx, state)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	release.Owned = manifests.Without(owned, release.Objects.IDs())
+	release.Owned = manifests.Without(owned.ids, release.Objects.IDs())
 	if state.Newest != nil {
 		release.Number = state.Newest.Number
 	}
 	release.Number++
-	differing, err := s.Cluster.Differing(ctx, release.Objects)
+	differing, adopted, err := s.Cluster.Differing(ctx, release.Objects)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	release.Adopted = manifests.Union(adopted, owned.adopted)
 	if err := s.Journal.Store(ctx, release, want.Spec.Rollback.Keep); err != nil {
-		return nil, err
+		return err
 	}
-	events := []Event{normal("ReleaseStarted", "release %d of commit %s: %d objects, %d of them to write",
-		release.Number, describe(release.Commit), release.Objects.Len(), len(differing))}
+	out.Events = append(out.Events, normal("ReleaseStarted", "release %d of commit %s: %d objects, %d of them to write",
+		release.Number, describe(release.Commit), release.Objects.Len(), len(differing)))
+	s.begin(release.Number)
 	// The release is stored: whatever stops the writing from here on, settle takes it up again.
 	if err := s.apply(ctx, release, differing); err == nil {
 		s.memory.written = release.Number
 	}
-	return events, nil
+	return nil
 }
 
 // apply writes tier after tier.

@@ -29,7 +29,7 @@ func (s *Syncer) keep(ctx context.Context, want Want, record manifests.Record, o
 }
 
 // prune deletes what the record's release owned or brought and the running one does not have, and notes in the
-// record when all of it is gone.
+// record when all of it is gone. What a refused release had only adopted is let go of.
 func (s *Syncer) prune(ctx context.Context, want Want, record *manifests.Record, running int) error {
 	if want.Spec.Apply.Prune != nil && !*want.Spec.Apply.Prune {
 		return nil
@@ -43,6 +43,12 @@ func (s *Syncer) prune(ctx context.Context, want Want, record *manifests.Record,
 		return err
 	}
 	leaving := manifests.Without(manifests.Union(newest.Owned, newest.Objects.IDs()), kept)
+	if record.Number != running && len(newest.Adopted) > 0 {
+		if err := s.Cluster.LetGo(ctx, manifests.Without(newest.Adopted, kept)); err != nil {
+			return err
+		}
+		leaving = manifests.Without(leaving, newest.Adopted)
+	}
 	left, err := s.Cluster.Delete(ctx, undoing(leaving))
 	if err != nil {
 		return err
@@ -85,21 +91,15 @@ func (s *Syncer) refuse(ctx context.Context, want Want, state State, why Verdict
 // release is not healthy either, everything stays as it is until there is a new commit.
 func (s *Syncer) rollBack(ctx context.Context, want Want, state State, out *Outcome) (Verdict, error) {
 	refused, kept := *state.Newest, *state.Kept
-	if err := s.write(ctx, kept.Number, -refused.Number, want.Drifted, nil); err != nil {
-		if problem := problemOf(err); !problem.Temporary {
-			return s.giveUp(ctx, refused, Verdict{Decision: Bad, Reason: problem.Reason, Message: problem.Message}, out)
-		}
-		return Verdict{Decision: Open}, err
+	verdict, err := s.carry(ctx, want, kept, -refused.Number, out)
+	if err != nil {
+		return verdict, err
 	}
-	if !refused.Outcome.Pruned {
+	if !refused.Outcome.Pruned && verdict.Decision != Bad {
 		// What does not go away at once must not keep the good release from being judged: rest comes back to it.
 		if err := s.prune(ctx, want, &refused, kept.Number); err != nil && !errors.As(err, new(unfinished)) {
 			return Verdict{Decision: Open}, err
 		}
-	}
-	verdict, err := s.observe(ctx, want, kept, true, out)
-	if err != nil {
-		return verdict, err
 	}
 	switch verdict.Decision {
 	case Good:

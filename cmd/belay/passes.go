@@ -66,14 +66,17 @@ func (p *passes) Pass(ctx context.Context, s *v1alpha1.Sync) cluster.Report {
 	syncAt, retryAt := s.Annotations[v1alpha1.AnnotationSyncAt], s.Annotations[v1alpha1.AnnotationRetryAt]
 	outcome := carrier.Sync(ctx, sync.Want{
 		Spec:    s.Spec,
-		Poll:    syncAt != s.Status.LastHandledReconcileAt || s.Generation != s.Status.ObservedGeneration,
+		Poll:    syncAt != s.Status.LastHandledReconcileAt,
 		Retry:   retryAt != s.Status.LastHandledRetryAt,
 		RetryAt: retryAt,
 		Drifted: carrier.objects.Drifted(),
 	})
 	status := outcome.Status(s.Status, s.Generation, time.Now())
-	if !outcome.Suspended {
-		status.LastHandledReconcileAt, status.LastHandledRetryAt = syncAt, retryAt
+	if outcome.Looked {
+		status.LastHandledReconcileAt = syncAt
+	}
+	if outcome.Decided {
+		status.LastHandledRetryAt = retryAt
 	}
 	return cluster.Report{Status: status, Events: notes(outcome.Events), Next: outcome.Next}
 }

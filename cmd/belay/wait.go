@@ -148,14 +148,16 @@ func verdictOn(sync *v1alpha1.Sync, commit string) verdict {
 	case !strings.HasPrefix(wanted.Commit, commit):
 		return verdict{message: fmt.Sprintf("Git wants %s; %s", wanted.ShortCommit, message)}
 	}
-	stalled := meta.IsStatusConditionTrue(status.Conditions, v1alpha1.Stalled)
-	switch phase := status.Phase; {
-	case phase == v1alpha1.RolledBack, phase == v1alpha1.RollbackFailed:
-		return verdict{true, exitRolledBack, message}
-	case stalled:
-		return verdict{true, exitError, message}
-	case phase == v1alpha1.Kept && status.Deployed != nil && status.Deployed.Commit == wanted.Commit:
+	ready := meta.FindStatusCondition(status.Conditions, v1alpha1.Ready)
+	switch {
+	case status.Phase == v1alpha1.Kept && status.Deployed != nil && status.Deployed.Commit == wanted.Commit:
 		return verdict{true, exitOK, message}
+	case ready == nil || meta.IsStatusConditionTrue(status.Conditions, v1alpha1.Reconciling):
+		return verdict{message: message}
+	case ready.Reason == string(v1alpha1.RolledBack), ready.Reason == string(v1alpha1.RollbackFailed):
+		return verdict{true, exitRolledBack, message}
+	case meta.IsStatusConditionTrue(status.Conditions, v1alpha1.Stalled):
+		return verdict{true, exitError, message}
 	}
 	return verdict{message: message}
 }

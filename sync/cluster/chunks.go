@@ -25,8 +25,8 @@ const chunkSize = 900 << 10
 // largestRelease bounds what a compressed release may unpack to.
 const largestRelease = 256 << 20
 
-// write stores a release's chunks, in order, so that the last one makes it count, and answers that one's name. Chunks that an earlier, killed
-// try left behind are replaced.
+// write stores a release's chunks, in order, so that the last one makes it count, and answers that one's name. What an
+// earlier, killed try left behind is removed.
 func (j *Journal) write(ctx context.Context, release manifests.Release, stored manifests.Record) (last string, err error) {
 	text, err := pack(release)
 	if err != nil {
@@ -82,8 +82,8 @@ func (j *Journal) create(ctx context.Context, name string, number int, data []by
 	options := metav1.CreateOptions{FieldManager: FieldManager}
 	_, err := client.Create(ctx, secret, options)
 	if apierrors.IsAlreadyExists(err) {
-		if err := client.Delete(ctx, name, metav1.DeleteOptions{}); err != nil {
-			return describe("Secret/"+name, "Release", err)
+		if err := j.remove(ctx, number); err != nil {
+			return err
 		}
 		_, err = client.Create(ctx, secret, options)
 	}
@@ -113,7 +113,21 @@ func (j *Journal) Load(ctx context.Context, number int) (manifests.Release, erro
 	if err != nil {
 		return manifests.Release{}, j.corrupt(number, "it cannot be read")
 	}
+	if known := j.objectsOf(number); known != "" && known != release.Objects.Digest() {
+		return manifests.Release{}, j.corrupt(number, "its objects are not those that were stored")
+	}
 	return release, nil
+}
+
+// objectsOf is the digest that a release's objects had when it was stored or the journal was first read; "" where that
+// is not known.
+func (j *Journal) objectsOf(number int) string {
+	for _, r := range j.records {
+		if r.Number == number {
+			return r.Objects
+		}
+	}
+	return ""
 }
 
 // format is the version of a release's text. A reader refuses what is newer than itself.

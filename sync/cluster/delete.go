@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
 
 	"github.com/belay-gitops/belay/manifests"
 )
@@ -57,6 +58,28 @@ func (o *Objects) Delete(ctx context.Context, ids []manifests.ID) (left []manife
 	return left, all(errs)
 }
 
+// LetGo takes this Sync's labels off what is there of ids; the objects stay, and are nobody's.
+func (o *Objects) LetGo(ctx context.Context, ids []manifests.ID) error {
+	live, err := o.live(ctx, ids, nil)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		u, there := live[id]
+		if !there {
+			continue
+		}
+		mapping, err := o.cluster.mapper.RESTMapping(id.GroupKind())
+		if err != nil {
+			return describe(id.String(), id.Kind, err)
+		}
+		if err := o.letGo(ctx, o.resource(mapping, id.Namespace), u); err != nil {
+			return describe(id.String(), id.Kind, err)
+		}
+	}
+	return nil
+}
+
 func (o *Objects) deleteOne(ctx context.Context, u *unstructured.Unstructured) (gone bool, err error) {
 	id := idOf(u)
 	mapping, err := o.cluster.mapper.RESTMapping(id.GroupKind())
@@ -65,7 +88,7 @@ func (o *Objects) deleteOne(ctx context.Context, u *unstructured.Unstructured) (
 	}
 	client := o.resource(mapping, id.Namespace)
 	if stays(u) {
-		return true, describe(id.String(), id.Kind, o.release(ctx, client, u))
+		return true, describe(id.String(), id.Kind, o.letGo(ctx, client, u))
 	}
 	uid, propagation := u.GetUID(), metav1.DeletePropagationBackground
 	o.cluster.watches.Wrote(id, "")
@@ -92,10 +115,8 @@ func stays(u *unstructured.Unstructured) bool {
 	return precious[u.GroupVersionKind().GroupKind()]
 }
 
-// release takes this Sync's labels off an object.
-func (o *Objects) release(ctx context.Context, client interface {
-	Patch(context.Context, string, types.PatchType, []byte, metav1.PatchOptions, ...string) (*unstructured.Unstructured, error)
-}, u *unstructured.Unstructured) error {
+// letGo takes this Sync's labels off an object.
+func (o *Objects) letGo(ctx context.Context, client dynamic.ResourceInterface, u *unstructured.Unstructured) error {
 	const without = `{"metadata":{"labels":{"` + manifests.LabelSync + `":null,"` + manifests.LabelNamespace + `":null}}}`
 	o.cluster.watches.Wrote(idOf(u), "")
 	_, err := client.Patch(ctx, u.GetName(), types.MergePatchType, []byte(without), metav1.PatchOptions{FieldManager: FieldManager})

@@ -18,74 +18,108 @@ import (
 )
 
 // Differing tries every object on the API server, with strict field validation and without writing, and answers
-// those whose application would change something, in the set's order. An error names all objects refused.
+// those whose application would change something, in the set's order, and of them those that are there already and
+// nobody's. An error names all objects refused.
 //
 // What lives now is listed by label, a request for each kind and namespace, so that an object costs one request.
-func (o *Objects) Differing(ctx context.Context, objects manifests.Set) ([]manifests.Object, error) {
+func (o *Objects) Differing(ctx context.Context, objects manifests.Set) (differing []manifests.Object, adopted []manifests.ID, err error) {
 	if err := o.cluster.watches.Ensure(ctx, objects.IDs()); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	live, err := o.live(ctx, objects.IDs(), versions(objects))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	trial := trial{Objects: o, live: live, kinds: definitions(objects), namespaces: namespacesIn(objects)}
+	trial := trial{Objects: o, live: live, kinds: definitions(objects), brought: objects.Index()}
 	list := objects.Objects()
-	differs := make([]bool, len(list))
+	outcomes := make([]difference, len(list))
 	errs := make([]error, len(list))
 	var group errgroup.Group
 	group.SetLimit(parallel)
 	for i, object := range list {
 		group.Go(func() error {
-			differs[i], errs[i] = trial.run(ctx, object)
+			outcomes[i], errs[i] = trial.run(ctx, object)
 			return nil
 		})
 	}
 	_ = group.Wait() // the errors are in errs, for all of them are told
 	if err := all(errs); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var differing []manifests.Object
 	for i, object := range list {
-		if differs[i] {
+		if outcomes[i] != same {
 			differing = append(differing, object)
 		}
+		if outcomes[i] == adopts {
+			adopted = append(adopted, object.ID())
+		}
 	}
-	return differing, nil
+	return differing, adopted, nil
 }
+
+// difference is what applying an object would do.
+type difference int
+
+const (
+	same    difference = iota // nothing
+	differs                   // create or change it
+	adopts                    // change one that is there and nobody's
+)
 
 // trial is what trying one object of a set needs to know.
 type trial struct {
 	*Objects
-	live       map[manifests.ID]*unstructured.Unstructured
-	kinds      map[kind]string // brought by CRDs of the same set
-	namespaces map[string]bool // brought by the same set
+	live    map[manifests.ID]*unstructured.Unstructured
+	kinds   map[kind]string // brought by CRDs of the same set
+	brought map[manifests.ID]bool
 }
 
 // run tries one object.
-func (t trial) run(ctx context.Context, object manifests.Object) (differs bool, err error) {
+func (t trial) run(ctx context.Context, object manifests.Object) (difference, error) {
 	id := object.ID()
 	mapping, err := t.mapping(object)
 	if err != nil {
 		if _, brought := t.kinds[id.GroupKind()]; brought {
-			return true, nil // it can be tried once its CRD is there
+			return differs, nil // it can be tried once its CRD is there
 		}
-		return false, err
+		return same, err
 	}
 	live := t.live[id]
 	if live == nil {
 		if owner := t.cluster.watches.Owner(ctx, id); owner.Name != "" && owner != t.sync {
-			return false, unowned(object, owner, t.sync)
+			return same, unowned(object, owner, t.sync)
 		}
 	}
 	tried, err := t.patch(ctx, mapping, object, metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
-	if apierrors.IsNotFound(err) && t.namespaces[id.Namespace] {
-		return true, t.tryElsewhere(ctx, mapping, object)
+	switch {
+	case apierrors.IsNotFound(err) && t.brought[namespaceID(id.Namespace)]:
+		return differs, t.tryElsewhere(ctx, mapping, object)
+	case apierrors.IsNotFound(err) && t.brought[boundRole(object)]:
+		return differs, nil // the API server looks the role up, which is written a tier before
+	case err != nil:
+		return same, describe(object.String(), id.Kind, err)
+	case live == nil && tried.GetResourceVersion() != "":
+		return adopts, nil // the answer to a creation that is only tried has none
+	case live == nil || !equality.Semantic.DeepEqual(essence(live), essence(tried)):
+		return differs, nil
 	}
-	if err != nil {
-		return false, describe(object.String(), id.Kind, err)
+	return same, nil
+}
+
+func namespaceID(name string) manifests.ID { return manifests.ID{Kind: "Namespace", Name: name} }
+
+// boundRole is the Role or ClusterRole that a binding refers to; the zero ID for anything but a binding.
+func boundRole(object manifests.Object) manifests.ID {
+	id := object.ID()
+	if id.Group != "rbac.authorization.k8s.io" {
+		return manifests.ID{}
 	}
-	return live == nil || !equality.Semantic.DeepEqual(essence(live), essence(tried)), nil
+	ref, _, _ := unstructured.NestedStringMap(object.Unstructured().Object, "roleRef")
+	role := manifests.ID{Group: id.Group, Kind: ref["kind"], Name: ref["name"]}
+	if role.Kind == "Role" {
+		role.Namespace = id.Namespace
+	}
+	return role
 }
 
 // patch applies an object, server-side. Fields that kubectl manages are taken over; a conflict with anybody else
@@ -159,6 +193,9 @@ func (o *Objects) live(ctx context.Context, ids []manifests.ID, versions map[kin
 			return nil, describe("", p.kind.Kind, err)
 		}
 		list, err := o.resource(mapping, p.namespace).List(ctx, metav1.ListOptions{LabelSelector: o.selector()})
+		if apierrors.IsNotFound(err) {
+			continue // its CRD has just gone
+		}
 		if err != nil {
 			return nil, describe("listing "+mapping.Resource.Resource, p.kind.Kind, err)
 		}

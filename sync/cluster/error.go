@@ -79,7 +79,8 @@ func class(err error) (reason string, temporary bool) {
 		apierrors.IsRequestEntityTooLargeError(err), apierrors.IsNotAcceptable(err), apierrors.IsUnsupportedMediaType(err):
 		return "Invalid", false
 	case apierrors.IsConflict(err):
-		return "Conflict", false
+		// Without a field manager, somebody was faster, a quota's controller for one: the next try finds it settled.
+		return "Conflict", !apierrors.HasStatusCause(err, metav1.CauseTypeFieldManagerConflict)
 	case apierrors.IsNotFound(err):
 		return "NotFound", true
 	}

@@ -42,6 +42,11 @@ func (c *Cluster) Forget(ctx context.Context, objects *Objects) {
 	_ = c.pods.attend(ctx, objects.sync, nil) // attending nothing asks nothing, and cannot fail
 }
 
+// Known names the objects that bear this Sync's labels, of the kinds that are watched by now.
+func (o *Objects) Known(ctx context.Context) ([]manifests.ID, error) {
+	return o.cluster.watches.Known(ctx, o.sync)
+}
+
 // Drifted tells whether somebody else has changed or deleted objects of this Sync since the last call.
 func (o *Objects) Drifted() bool { return o.cluster.watches.Drifted(o.sync) }
 
@@ -53,6 +58,8 @@ func (o *Objects) health(ctx context.Context, id manifests.ID, closely bool) (ma
 	switch {
 	case o.cluster.watches.Stale(id, object):
 		return progressing("", "written a moment ago"), nil
+	case object == nil && id.GroupKind() == job && (!closely || o.cluster.watches.Finished(id)):
+		return manifests.Health{Condition: manifests.Healthy}, nil // done, and taken away by its TTL
 	case object == nil:
 		return progressing("NotFound", "it is not in the cluster"), nil
 	}
@@ -73,7 +80,8 @@ func (o *Objects) health(ctx context.Context, id manifests.ID, closely bool) (ma
 // closer looks at the pods of a workload's current revision. One that cannot start fails the workload; the others
 // say what it is waiting for.
 func (o *Objects) closer(ctx context.Context, w workload, report manifests.Health) (manifests.Health, error) {
-	if report.Condition == manifests.Unhealthy {
+	if report.Condition == manifests.Unhealthy || !w.isObserved() {
+		// Until the controller has seen the change, the pods of the revision before would be taken for the current ones.
 		return report, nil
 	}
 	pods, err := o.cluster.pods.of(ctx, w)
@@ -89,7 +97,7 @@ func (o *Objects) closer(ctx context.Context, w workload, report manifests.Healt
 	}
 	for _, pod := range w.current(pods) {
 		found := podHealth(pod)
-		if w.kind == (kind{Group: "batch", Kind: "Job"}) && found.Reason == crashLoop {
+		if w.kind == job && found.Reason == crashLoop {
 			continue // how often a Job's pods may fail is for the Job to say
 		}
 		if found.Condition == manifests.Unhealthy {

@@ -220,5 +220,5 @@ func chunkIndex(chunk unstructured.Unstructured) int {
 // corrupt refuses a release that is not what was stored. Nothing is guessed: a new commit makes a new release.
 func (j *Journal) corrupt(number int, what string) error {
 	return &Error{Reason: "ReleaseCorrupt", Object: fmt.Sprintf("release %d of Sync %s", number, j.sync),
-		Detail: what + " (Secrets with the label " + labelReleaseOf + "=" + j.sync.Name + "); commit something to make a new release"}
+		Detail: what + " (Secrets with the label " + labelReleaseOf + "=" + j.sync.Name + "); the next commit makes a new one"}
 }

@@ -72,17 +72,6 @@ func definitions(objects manifests.Set) map[schema.GroupKind]string {
 	return kinds
 }
 
-// namespacesIn is the names of the Namespaces that the set brings.
-func namespacesIn(objects manifests.Set) map[string]bool {
-	names := map[string]bool{}
-	for _, id := range objects.IDs() {
-		if id.GroupKind() == namespaceKind {
-			names[id.Name] = true
-		}
-	}
-	return names
-}
-
 // unowned refuses an object that another Sync owns.
 func unowned(object manifests.Object, owner, sync fmt.Stringer) error {
 	return &Error{Reason: "OwnedByAnother", Object: object.String(),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	gosync "sync"
 	"time"
 
@@ -247,10 +248,10 @@ func (w *podWatch) readyFor(pods []*corev1.Pod, now time.Time) map[types.UID]tim
 
 func read(ctx context.Context, store client.Reader, w workload) (podsOf, error) {
 	namespace := w.object.GetNamespace()
-	if w.kind == (kind{Kind: "Pod"}) {
-		pod := &corev1.Pod{}
-		err := store.Get(ctx, client.ObjectKeyFromObject(w.object), pod)
-		return podsOf{pods: []*corev1.Pod{pod}}, client.IgnoreNotFound(err)
+	if w.kind == pod {
+		one := &corev1.Pod{}
+		err := store.Get(ctx, client.ObjectKeyFromObject(w.object), one)
+		return podsOf{pods: []*corev1.Pod{one}}, client.IgnoreNotFound(err)
 	}
 	var pods corev1.PodList
 	if err := store.List(ctx, &pods, client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: w.selector}); err != nil {
@@ -258,9 +259,12 @@ func read(ctx context.Context, store client.Reader, w workload) (podsOf, error) 
 	}
 	var found podsOf
 	for i := range pods.Items {
-		found.pods = append(found.pods, &pods.Items[i])
+		// A selector may fit other workloads' pods, too. Those of a Deployment are told apart by their hash.
+		if w.kind == deployment || metav1.IsControlledBy(&pods.Items[i], w.object) {
+			found.pods = append(found.pods, &pods.Items[i])
+		}
 	}
-	if w.kind != (kind{Group: "apps", Kind: "Deployment"}) {
+	if w.kind != deployment {
 		return found, nil
 	}
 	sets := &metav1.PartialObjectMetadataList{}
@@ -268,13 +272,25 @@ func read(ctx context.Context, store client.Reader, w workload) (podsOf, error) 
 	if err := store.List(ctx, sets, client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: w.selector}); err != nil {
 		return podsOf{}, err
 	}
-	const revision = "deployment.kubernetes.io/revision"
-	for _, set := range sets.Items {
-		if metav1.IsControlledBy(&set, w.object) && set.Annotations[revision] == w.object.GetAnnotations()[revision] {
-			found.newestHash = set.Labels["pod-template-hash"]
+	found.newestHash = newestHash(sets.Items, w.object)
+	return found, nil
+}
+
+// newestHash is the pod-template-hash of a Deployment's newest ReplicaSet, once the Deployment names that one's
+// revision: on the way back to an older ReplicaSet its controller raises that one's revision first and its own after.
+func newestHash(sets []metav1.PartialObjectMetadata, deployment client.Object) string {
+	const annotation = "deployment.kubernetes.io/revision"
+	newest, hash := -1, ""
+	for _, set := range sets {
+		revision, err := strconv.Atoi(set.Annotations[annotation])
+		if err == nil && revision > newest && metav1.IsControlledBy(&set, deployment) {
+			newest, hash = revision, set.Labels["pod-template-hash"]
 		}
 	}
-	return found, nil
+	if strconv.Itoa(newest) != deployment.GetAnnotations()[annotation] {
+		return ""
+	}
+	return hash
 }
 
 var replicaSetKind = schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "ReplicaSet"}

@@ -21,7 +21,13 @@ type reconciler struct {
 	recorder events.EventRecorder
 	passes   Passes
 
-	told gosync.Map // types.NamespacedName → v1alpha1.Status: what was written last; the client's cache may be behind
+	told gosync.Map // types.NamespacedName → told: what was written last; the client's cache may be behind
+}
+
+// told is the last status that was written of one Sync. Another of the same name has another UID.
+type told struct {
+	uid    types.UID
+	status *v1alpha1.Status
 }
 
 // Reconcile implements controller-runtime's interface. What a pass could not do is in its report, so that the only
@@ -35,8 +41,8 @@ func (r *reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if told, ok := r.told.Load(request.NamespacedName); ok {
-		sync.Status = *told.(*v1alpha1.Status).DeepCopy()
+	if last, ok := r.told.Load(request.NamespacedName); ok && last.(told).uid == sync.UID {
+		sync.Status = *last.(told).status.DeepCopy()
 	}
 	if !sync.DeletionTimestamp.IsZero() {
 		return r.remove(ctx, sync)
@@ -92,6 +98,6 @@ func (r *reconciler) tell(ctx context.Context, sync *v1alpha1.Sync, report Repor
 	if err := r.client.Status().Patch(ctx, sync, client.MergeFrom(before)); err != nil {
 		return client.IgnoreNotFound(err)
 	}
-	r.told.Store(types.NamespacedName{Namespace: sync.Namespace, Name: sync.Name}, report.Status.DeepCopy())
+	r.told.Store(client.ObjectKeyFromObject(sync), told{sync.UID, report.Status.DeepCopy()})
 	return nil
 }

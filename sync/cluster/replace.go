@@ -53,7 +53,9 @@ func nextStale(pods []*corev1.Pod, isStale, proven func(*corev1.Pod) bool, wante
 			return pod
 		}
 		serving++
-		if oldest == nil || pod.CreationTimestamp.Before(&oldest.CreationTimestamp) {
+		// Of those of the same second the UID decides, so that two passes choose the same.
+		if oldest == nil || pod.CreationTimestamp.Before(&oldest.CreationTimestamp) ||
+			pod.CreationTimestamp.Equal(&oldest.CreationTimestamp) && pod.UID < oldest.UID {
 			oldest = pod
 		}
 	}

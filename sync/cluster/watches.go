@@ -3,6 +3,8 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	gosync "sync"
 	"time"
@@ -11,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apimachinery/pkg/types"
@@ -36,6 +39,8 @@ type Watches struct {
 	wrote map[manifests.ID]string
 	// suspects are changes to owned objects that were not yet told from belay's own.
 	suspects map[types.NamespacedName]map[manifests.ID]string
+	// finished is the Jobs that were complete when they were deleted, as a TTL has it.
+	finished map[manifests.ID]bool
 }
 
 // statusless kinds are healthy when they are there, so their metadata is all that is watched. It keeps Secrets out
@@ -78,6 +83,7 @@ func newWatches(config *rest.Config, mapper meta.RESTMapper, notify func(types.N
 		watched:  map[kind]bool{},
 		wrote:    map[manifests.ID]string{},
 		suspects: map[types.NamespacedName]map[manifests.ID]string{},
+		finished: map[manifests.ID]bool{},
 	}, nil
 }
 
@@ -182,6 +188,14 @@ func (w *Watches) Wrote(id manifests.ID, resourceVersion string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.wrote[id] = resourceVersion
+	delete(w.finished, id)
+}
+
+// Finished tells whether a Job was complete when it was last deleted.
+func (w *Watches) Finished(id manifests.ID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.finished[id]
 }
 
 // Stale tells whether the watches have not caught up with belay's own last write of an object.
@@ -209,6 +223,41 @@ func (w *Watches) Drifted(sync types.NamespacedName) bool {
 	}
 	delete(w.suspects, sync)
 	return drifted
+}
+
+// Known names the objects that belong to a Sync, of the kinds that are watched.
+func (w *Watches) Known(ctx context.Context, sync types.NamespacedName) ([]manifests.ID, error) {
+	w.mu.Lock()
+	kinds := slices.Collect(maps.Keys(w.watched))
+	w.mu.Unlock()
+	var known []manifests.ID
+	for _, k := range kinds {
+		mapping, err := w.mapper.RESTMapping(k)
+		if err != nil {
+			continue // there is nothing of a kind that is gone
+		}
+		list := &metav1.PartialObjectMetadataList{}
+		lister := client.ObjectList(list)
+		if !statusless[k] {
+			lister = &unstructured.UnstructuredList{}
+		}
+		lister.GetObjectKind().SetGroupVersionKind(mapping.GroupVersionKind)
+		err = w.cache.List(ctx, lister, client.MatchingLabels{manifests.LabelSync: sync.Name, manifests.LabelNamespace: sync.Namespace})
+		if err != nil {
+			return nil, &Error{Reason: "WatchFailed", Temporary: true, Detail: "listing " + mapping.Resource.Resource + ": " + err.Error()}
+		}
+		err = meta.EachListItem(lister, func(item runtime.Object) error {
+			object, err := meta.Accessor(item)
+			if err == nil {
+				known = append(known, manifests.ID{Group: k.Group, Kind: k.Kind, Namespace: object.GetNamespace(), Name: object.GetName()})
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return known, nil
 }
 
 // Forget drops what is remembered of a Sync that is gone.
@@ -250,11 +299,42 @@ func (w *Watches) deleted(event any) {
 	if gone, ok := event.(toolscache.DeletedFinalStateUnknown); ok {
 		event = gone.Obj
 	}
-	if object, ok := event.(client.Object); ok {
-		owner := ownerOf(object.GetLabels())
-		w.suspect(owner, watchedID(object), "")
-		w.notify(owner)
+	object, ok := event.(client.Object)
+	if !ok {
+		return
 	}
+	owner := ownerOf(object.GetLabels())
+	if w.gone(object) {
+		w.suspect(owner, watchedID(object), "")
+	}
+	w.notify(owner)
+}
+
+// gone notes that an object is not there any more, and tells whether that is a change to put right. A Job that is
+// complete has done what it was for.
+func (w *Watches) gone(object client.Object) (matters bool) {
+	id := watchedID(object)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if written := w.wrote[id]; written != "" && !older(object.GetResourceVersion(), written) {
+		delete(w.wrote, id) // there is nothing to catch up with
+	}
+	if u, ok := object.(*unstructured.Unstructured); ok && id.GroupKind() == job && isComplete(u) {
+		w.finished[id] = true
+		return false
+	}
+	return true
+}
+
+func isComplete(job *unstructured.Unstructured) bool {
+	conditions, _, _ := unstructured.NestedSlice(job.Object, "status", "conditions")
+	for _, c := range conditions {
+		condition, _ := c.(map[string]any)
+		if condition["type"] == "Complete" && condition["status"] == "True" {
+			return true
+		}
+	}
+	return false
 }
 
 // drift tells whether a change touched what belay owns of an object. Who takes a field over or removes it takes it

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"fmt"
-	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,14 +13,18 @@ import (
 
 // workloadKinds are the kinds that have pods behind them.
 var workloadKinds = map[kind]bool{
-	{Kind: "Pod"}:                        true,
-	{Kind: "ReplicationController"}:      true,
-	{Group: "apps", Kind: "Deployment"}:  true,
-	{Group: "apps", Kind: "StatefulSet"}: true,
-	{Group: "apps", Kind: "DaemonSet"}:   true,
-	{Group: "apps", Kind: "ReplicaSet"}:  true,
-	{Group: "batch", Kind: "Job"}:        true,
+	pod: true, replicationController: true, deployment: true, statefulSet: true, daemonSet: true, bareReplicaSet: true, job: true,
 }
+
+var (
+	pod                   = kind{Kind: "Pod"}
+	job                   = kind{Group: "batch", Kind: "Job"}
+	deployment            = kind{Group: "apps", Kind: "Deployment"}
+	statefulSet           = kind{Group: "apps", Kind: "StatefulSet"}
+	daemonSet             = kind{Group: "apps", Kind: "DaemonSet"}
+	bareReplicaSet        = kind{Group: "apps", Kind: "ReplicaSet"}
+	replicationController = kind{Kind: "ReplicationController"}
+)
 
 // workload is an object with pods behind it.
 type workload struct {
@@ -35,7 +38,7 @@ func workloadOf(u *unstructured.Unstructured) (workload, bool) {
 	if !workloadKinds[w.kind] {
 		return workload{}, false
 	}
-	if w.kind == (kind{Kind: "ReplicationController"}) {
+	if w.kind == replicationController {
 		selector, _, _ := unstructured.NestedStringMap(u.Object, "spec", "selector")
 		w.selector = labels.SelectorFromSet(selector)
 		return w, len(selector) > 0
@@ -56,7 +59,7 @@ func workloadOf(u *unstructured.Unstructured) (workload, bool) {
 
 // health mends what the general conventions say of a workload where they know too little.
 func (w workload) health(report manifests.Health) manifests.Health {
-	if w.kind != (kind{Kind: "ReplicationController"}) {
+	if w.kind != replicationController {
 		return report
 	}
 	// kstatus has no rule for it.
@@ -70,6 +73,13 @@ func (w workload) health(report manifests.Health) manifests.Health {
 		return progressing("", fmt.Sprintf("%d of %d pods are available", w.number(0, "status", "availableReplicas"), want))
 	}
 	return manifests.Health{Condition: manifests.Healthy}
+}
+
+// isObserved tells whether the workload's controller has seen its newest generation. Pods, and kinds that do not say,
+// have no such delay.
+func (w workload) isObserved() bool {
+	observed, ok, err := unstructured.NestedInt64(w.object.Object, "status", "observedGeneration")
+	return !ok || err != nil || observed >= w.object.GetGeneration() || w.kind == pod
 }
 
 func (w workload) number(otherwise int64, path ...string) int64 {
@@ -92,14 +102,14 @@ func (w workload) current(pods podsOf) []*corev1.Pod {
 
 func (w workload) isCurrent(pod *corev1.Pod, pods podsOf) bool {
 	switch w.kind {
-	case kind{Group: "apps", Kind: "Deployment"}:
+	case deployment:
 		return pod.Labels["pod-template-hash"] == pods.newestHash && pods.newestHash != ""
-	case kind{Group: "apps", Kind: "StatefulSet"}:
+	case statefulSet:
 		revision, _, _ := unstructured.NestedString(w.object.Object, "status", "updateRevision")
 		return pod.Labels["controller-revision-hash"] == revision
-	case kind{Group: "apps", Kind: "DaemonSet"}:
-		return pod.Labels["pod-template-generation"] == strconv.FormatInt(w.object.GetGeneration(), 10)
-	case kind{Kind: "ReplicationController"}, kind{Group: "apps", Kind: "ReplicaSet"}:
+	case daemonSet:
+		return pod.Labels["pod-template-generation"] == w.object.GetAnnotations()["deprecated.daemonset.template.generation"]
+	case replicationController, bareReplicaSet:
 		return !w.isStale(pod)
 	}
 	return true

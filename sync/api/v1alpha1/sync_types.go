@@ -61,6 +61,8 @@ type Spec struct {
 }
 
 // Source is where the manifests come from.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.interval) || duration(self.interval) >= duration('1s')",message="interval is at least 1s"
 type Source struct {
 	// URL of the repository: https://…, or http://… and file://… where the agent allows them.
 	// +kubebuilder:validation:MinLength=1
@@ -134,6 +136,9 @@ type Apply struct {
 }
 
 // HealthChecks says when a release counts as healthy.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.timeout) || duration(self.timeout) >= duration('1s')",message="timeout is at least 1s"
+// +kubebuilder:validation:XValidation:rule="!has(self.stableFor) || duration(self.stableFor) >= duration('0s')",message="stableFor is not negative"
 type HealthChecks struct {
 	// Timeout is how long a release may take to become healthy.
 	// +kubebuilder:default="5m"
