@@ -29,6 +29,9 @@ type Release struct {
 	// Adopted names those of Objects that were in the cluster before, and nobody's. A rollback lets go of them; it
 	// does not delete what it did not bring.
 	Adopted []ID `json:"adopted,omitempty"`
+	// Done names the Jobs among Objects that an earlier release has run, word for word, and that take themselves away
+	// afterwards: they are not run again.
+	Done []ID `json:"done,omitempty"`
 }
 
 // Result is how far a release got.
@@ -68,6 +71,8 @@ type Outcome struct {
 	Reason  string        `json:"reason,omitempty"`  // a CamelCase word, where it was refused
 	Message string        `json:"message,omitempty"` // what was wrong, naming the object
 	Took    time.Duration `json:"took,omitempty"`    // from stored to judged
+	// Options is [Release.Options] of the spec that a release was refused under, which may have changed meanwhile.
+	Options string `json:"options,omitempty"`
 	// Pruned says that everything in [Release.Owned] is confirmed gone.
 	Pruned bool `json:"pruned,omitempty"`
 }

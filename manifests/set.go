@@ -42,6 +42,16 @@ func (s Set) IDs() []ID {
 	return Union(ids)
 }
 
+// Object is the one of that name; the zero Object if there is none.
+func (s Set) Object(id ID) Object {
+	for _, o := range s.objects {
+		if o.ID() == id {
+			return o
+		}
+	}
+	return Object{}
+}
+
 // Index is the set's IDs, to look one up.
 func (s Set) Index() map[ID]bool {
 	ids := make(map[ID]bool, len(s.objects))

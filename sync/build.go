@@ -108,8 +108,12 @@ func (s *Syncer) pinsBefore(ctx context.Context, rendered string, images []strin
 	return nil, nil
 }
 
-// holdings is what may be in the cluster on a Sync's behalf, and what of it was there before without a verdict since.
-type holdings struct{ ids, adopted []manifests.ID }
+// holdings is what may be in the cluster on a Sync's behalf.
+type holdings struct {
+	ids     []manifests.ID
+	adopted []manifests.ID // what of it was there before, with no verdict since
+	kept    manifests.Set  // the objects of the kept release
+}
 
 // owned names what may be in the cluster on this Sync's behalf by now. Where the journal cannot tell, the labels of
 // what is watched do.
@@ -134,6 +138,9 @@ func (s *Syncer) owned(ctx context.Context, state State) (holdings, error) {
 		owned.ids = manifests.Union(owned.ids, release.Objects.IDs())
 		if !record.Outcome.Pruned {
 			owned.ids = manifests.Union(owned.ids, release.Owned)
+		}
+		if record == state.Kept {
+			owned.kept = release.Objects
 		}
 		if record == state.Newest && !state.Settled() {
 			owned.adopted = release.Adopted

@@ -13,6 +13,7 @@ import (
 // Outcome is all that a pass has to say. Status, events and the next call are derived from it.
 type Outcome struct {
 	Suspended bool
+	Unread    bool             // the journal cannot be read: what was said before stands
 	Looked    bool             // a request to look at the remote has been heard
 	Decided   bool             // a request to try again has been, too: there is a decision on the wanted commit
 	Wanted    manifests.Commit // zero while the remote has not answered yet
@@ -53,6 +54,8 @@ func (s *Syncer) report(ctx context.Context, want Want, out Outcome) Outcome {
 	if records, err := s.Journal.Records(ctx); err == nil {
 		out.Records = settled(records)
 		out.State = stateOf(out.Records)
+	} else {
+		out.Unread = true
 	}
 	out.Wanted, out.Disposition = s.memory.commit, s.memory.disposition
 	out.Options = optionsOf(want.Spec)
@@ -79,10 +82,11 @@ func (s *Syncer) next(want Want, out Outcome) time.Duration {
 	if out.Looked {
 		wait = s.nextLook(want, now)
 	}
-	for _, f := range []failures{s.memory.building, s.memory.settling} {
-		if f.last != nil {
-			wait = min(wait, f.until.Sub(now))
-		}
+	if f := s.memory.building; f.last != nil && out.Looked && s.memory.head != "" {
+		wait = min(wait, f.until.Sub(now))
+	}
+	if f := s.memory.settling; f.last != nil {
+		wait = min(wait, f.until.Sub(now))
 	}
 	underWay := out.State.Newest != nil && !out.State.Settled()
 	if underWay && out.Verdict.Decision == Open && out.Verdict.Wait > 0 {

@@ -15,12 +15,11 @@ func (s *Syncer) settle(ctx context.Context, want Want, out *Outcome) (Verdict, 
 	if err != nil || state.Newest == nil {
 		return Verdict{Decision: Open}, err
 	}
-	result := state.Newest.Outcome.Result
-	if state.Running() == nil || result == manifests.RollingBack && state.Kept == nil {
+	if state.Running() == nil {
 		return Verdict{Decision: Open}, refusal{"ReleaseLost",
 			fmt.Sprintf("release %d was rolled back, and the release to go back to is not stored any more; commit something to make a new one", state.Newest.Number)}
 	}
-	switch result {
+	switch state.Newest.Outcome.Result {
 	case manifests.Applying:
 		return s.watch(ctx, want, state, out)
 	case manifests.Failed:
@@ -56,7 +55,7 @@ func (s *Syncer) carry(ctx context.Context, want Want, record manifests.Record, 
 	if s.memory.watched != as {
 		s.begin(as)
 	}
-	if _, err := s.write(ctx, record.Number, as, nil); err != nil {
+	if _, err := s.write(ctx, record.Number, as); err != nil {
 		return s.lasting(want, err)
 	}
 	verdict, err := s.observe(ctx, want, record, as, out)
@@ -87,7 +86,7 @@ func (s *Syncer) lasting(want Want, err error) (Verdict, error) {
 // all the same, if all of it is really there.
 func (s *Syncer) hope(ctx context.Context, want Want, state State, out *Outcome) (Verdict, error) {
 	record := *state.Newest
-	if _, err := s.write(ctx, record.Number, record.Number, nil); err != nil {
+	if _, err := s.write(ctx, record.Number, record.Number); err != nil {
 		return Verdict{Decision: Open}, err
 	}
 	verdict, err := s.observe(ctx, want, record, record.Number, out)
@@ -101,7 +100,7 @@ func (s *Syncer) hope(ctx context.Context, want Want, state State, out *Outcome)
 // be pruned before is tried again.
 func (s *Syncer) rest(ctx context.Context, want Want, state State, out *Outcome) (Verdict, error) {
 	record := *state.Running()
-	corrected, err := s.write(ctx, record.Number, record.Number, isDone)
+	corrected, err := s.write(ctx, record.Number, record.Number)
 	if err != nil {
 		return Verdict{Decision: Open}, err
 	}
@@ -109,29 +108,17 @@ func (s *Syncer) rest(ctx context.Context, want Want, state State, out *Outcome)
 		out.Events = append(out.Events, normal("DriftCorrected", "put back as release %d has it: %s",
 			record.Number, manifests.Names(corrected, 5)))
 	}
-	if !state.Newest.Outcome.Pruned {
-		if err := s.prune(ctx, want, state.Newest, record.Number); err != nil {
-			return Verdict{Decision: Open}, err
-		}
+	verdict, err := s.observe(ctx, want, record, record.Number, out)
+	if err == nil && !state.Newest.Outcome.Pruned {
+		err = s.prune(ctx, want, state.Newest, record.Number)
 	}
-	return s.observe(ctx, want, record, record.Number, out)
-}
-
-// isDone tells a Job that takes itself away once it is complete, as those of a kept release are: that it is gone is
-// no drift, and it is not run again.
-func isDone(object manifests.Object) bool {
-	id := object.ID()
-	if id.Group != "batch" || id.Kind != "Job" {
-		return false
-	}
-	spec, _ := object.Unstructured().Object["spec"].(map[string]any)
-	return spec["ttlSecondsAfterFinished"] != nil
+	return verdict, err
 }
 
 // write sees to it that the stored objects of a release are in the cluster, once in this process and again after
-// drift, but for those to skip. As is the mark of having done so: the release's number, negative when it is written to
-// roll back. It answers what it wrote.
-func (s *Syncer) write(ctx context.Context, number, as int, skip func(manifests.Object) bool) (written []manifests.ID, err error) {
+// drift. As is the mark of having done so: the release's number, negative when it is written to roll back. It answers
+// what it wrote.
+func (s *Syncer) write(ctx context.Context, number, as int) (written []manifests.ID, err error) {
 	if s.memory.written == as {
 		return nil, nil
 	}
@@ -143,8 +130,9 @@ func (s *Syncer) write(ctx context.Context, number, as int, skip func(manifests.
 	if err != nil {
 		return nil, err
 	}
-	if skip != nil {
-		differing = slices.DeleteFunc(differing, skip)
+	differing = withoutDone(differing, release.Done)
+	if s.wasKept(ctx, number) {
+		differing = withoutDone(differing, passing(release.Objects))
 	}
 	if err := s.apply(ctx, release, differing); err != nil {
 		return nil, err
@@ -165,12 +153,16 @@ func (s *Syncer) begin(as int) {
 // observe asks how the objects of a release are, and judges them: closely, with the pods behind them, unless the release
 // is settled.
 func (s *Syncer) observe(ctx context.Context, want Want, record manifests.Record, as int, out *Outcome) (Verdict, error) {
-	ids, err := s.idsOf(ctx, record.Number)
+	listed, err := s.list(ctx, record.Number)
 	if err != nil {
 		return Verdict{Decision: Open}, err
 	}
-	closely := as < 0 || record.Outcome.Result != manifests.Kept
-	reports, err := s.Cluster.Health(ctx, ids, closely)
+	wasKept := record.Outcome.Result == manifests.Kept
+	expected := manifests.Without(listed.ids, listed.done)
+	if wasKept {
+		expected = manifests.Without(expected, listed.passing)
+	}
+	reports, err := s.Cluster.Health(ctx, expected, as < 0 || !wasKept)
 	if err != nil {
 		return Verdict{Decision: Open}, err
 	}
@@ -188,14 +180,17 @@ func (s *Syncer) observe(ctx context.Context, want Want, record manifests.Record
 	}), nil
 }
 
-// idsOf remembers the names of one release's objects, so that a pass at rest reads no Secret.
-func (s *Syncer) idsOf(ctx context.Context, number int) ([]manifests.ID, error) {
+// list remembers what passes need of one release, so that a pass at rest reads no Secret.
+func (s *Syncer) list(ctx context.Context, number int) (listing, error) {
 	if s.memory.listed.number != number {
 		release, err := s.Journal.Load(ctx, number)
 		if err != nil {
-			return nil, err
+			return listing{}, err
 		}
-		s.memory.listed = listing{number: number, ids: release.Objects.IDs(), pins: release.Pins}
+		s.memory.listed = listing{
+			number: number, ids: release.Objects.IDs(), pins: release.Pins,
+			done: release.Done, passing: passing(release.Objects),
+		}
 	}
-	return s.memory.listed.ids, nil
+	return s.memory.listed, nil
 }

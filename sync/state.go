@@ -58,9 +58,10 @@ func (s State) Open() bool {
 	return s.Newest != nil && s.Newest.Outcome.Result == manifests.Applying
 }
 
-// RollingBack tells that a rollback has begun and not ended. It is finished before anything new is looked at.
+// RollingBack tells that a rollback has begun and not ended. It is finished before anything new is looked at, if there
+// still is something to go back to.
 func (s State) RollingBack() bool {
-	return s.Newest != nil && s.Newest.Outcome.Result == manifests.RollingBack
+	return s.Newest != nil && s.Newest.Outcome.Result == manifests.RollingBack && s.Kept != nil
 }
 
 // Disposition is what to do with a release that was built from the wanted commit.
@@ -90,7 +91,7 @@ func (s State) Dispose(objects, options string, retry bool) Disposition {
 		return Continue
 	case same && s.Newest.Outcome.Result == manifests.Kept:
 		return Rest
-	case same && s.Newest.Outcome.Result.Refused() && s.Newest.Options == options && !retry:
+	case same && s.Newest.Outcome.Result.Refused() && s.Newest.Outcome.Options == options && !retry:
 		return Hold
 	case s.Settled() && s.Kept != nil && s.Kept.Objects == objects:
 		return Rest

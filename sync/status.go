@@ -19,7 +19,7 @@ import (
 func (o Outcome) Status(before v1alpha1.Status, generation int64, now time.Time) v1alpha1.Status {
 	status := *before.DeepCopy()
 	status.ObservedGeneration = generation
-	if !o.Suspended {
+	if !o.Suspended && !o.Unread {
 		status.Wanted = o.wanted(before.Wanted, now)
 		status.Held = o.held(before.Held)
 		status.Deployed = o.deployed(before.Deployed, now)
@@ -163,6 +163,8 @@ func (o Outcome) phase(status v1alpha1.Status) v1alpha1.Phase {
 	switch {
 	case o.Suspended:
 		return v1alpha1.Suspended
+	case o.Unread:
+		return status.Phase
 	case o.State.Newest == nil:
 		return v1alpha1.Pending
 	}
@@ -207,9 +209,11 @@ func (o Outcome) conditions(status *v1alpha1.Status, generation int64, now time.
 			set(v1alpha1.Healthy, metav1.ConditionFalse, health.Reason, health.Message)
 		}
 	}
-	if status.Held != nil && o.State.Newest.Outcome.Result == manifests.RolledBack {
+	switch {
+	case o.Suspended || o.Unread: // as it was
+	case status.Held != nil && status.Phase == v1alpha1.RolledBack:
 		set(v1alpha1.WasUndone, metav1.ConditionTrue, status.Held.Reason, status.Held.Message)
-	} else {
+	default:
 		set(v1alpha1.WasUndone, metav1.ConditionFalse, "NotRolledBack", "")
 	}
 }

@@ -71,6 +71,8 @@ type listing struct {
 	number int
 	ids    []manifests.ID
 	pins   manifests.Pins
+
+	done, passing []manifests.ID // Jobs that need not be there, and those that need not once the release is kept
 }
 
 // input is all that a release is built from, but for what tags point to.
@@ -203,6 +205,8 @@ func (s *Syncer) start(ctx context.Context, want Want, release manifests.Release
 		return err
 	}
 	release.Adopted = manifests.Union(adopted, owned.adopted)
+	release.Done = done(release.Objects, owned.kept)
+	differing = withoutDone(differing, release.Done)
 	if err := s.Journal.Store(ctx, release, want.Spec.Rollback.Keep); err != nil {
 		return err
 	}

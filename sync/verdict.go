@@ -2,7 +2,6 @@ package sync
 
 import (
 	"context"
-	"errors"
 
 	"github.com/belay-gitops/belay/manifests"
 )
@@ -38,10 +37,11 @@ func (s *Syncer) prune(ctx context.Context, want Want, record *manifests.Record,
 	if err != nil {
 		return err
 	}
-	kept, err := s.idsOf(ctx, running)
+	listed, err := s.list(ctx, running)
 	if err != nil {
 		return err
 	}
+	kept := listed.ids
 	leaving := manifests.Without(manifests.Union(newest.Owned, newest.Objects.IDs()), kept)
 	if record.Number != running && len(newest.Adopted) > 0 {
 		if err := s.Cluster.LetGo(ctx, manifests.Without(newest.Adopted, kept)); err != nil {
@@ -68,6 +68,7 @@ func (s *Syncer) refuse(ctx context.Context, want Want, state State, why Verdict
 		Reason:  why.Reason,
 		Message: shorten(why.Message),
 		Took:    s.Clock().Sub(s.memory.since),
+		Options: optionsOf(want.Spec),
 	}
 	enabled := want.Spec.Rollback.Enabled == nil || *want.Spec.Rollback.Enabled
 	if enabled && state.Kept != nil {
@@ -96,10 +97,9 @@ func (s *Syncer) rollBack(ctx context.Context, want Want, state State, out *Outc
 		return verdict, err
 	}
 	if !refused.Outcome.Pruned && verdict.Decision != Bad {
-		// What does not go away at once must not keep the good release from being judged: rest comes back to it.
-		if err := s.prune(ctx, want, &refused, kept.Number); err != nil && !errors.As(err, new(unfinished)) {
-			return Verdict{Decision: Open}, err
-		}
+		// What does not go away at once, or at all, must not keep the good release from being judged: rest comes back
+		// to it, and tells.
+		_ = s.prune(ctx, want, &refused, kept.Number)
 	}
 	switch verdict.Decision {
 	case Good:

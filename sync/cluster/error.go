@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -112,32 +113,42 @@ func detail(kind string, status metav1.Status) string {
 }
 
 // all joins the errors of several objects into one that is temporary only if each is, for one refused object is
-// enough to refuse the release. The message names the first few.
+// enough to refuse the release. The message names the first few, those that refuse before the others.
 func all(errs []error) error {
-	var first *Error
-	var words []string
-	count := 0
+	var found []*Error
 	for _, err := range errs {
 		if err == nil {
 			continue
 		}
-		count++
 		var e *Error
 		if !errors.As(err, &e) {
 			return err
 		}
-		if first == nil || first.Temporary && !e.Temporary {
-			first = e
-		}
-		if len(words) < 3 {
-			words = append(words, e.Error())
-		}
+		found = append(found, e)
 	}
-	if count <= 1 {
-		return errors.Join(errs...)
+	slices.SortStableFunc(found, func(a, b *Error) int {
+		switch {
+		case a.Temporary == b.Temporary:
+			return 0
+		case a.Temporary:
+			return 1
+		}
+		return -1
+	})
+	if len(found) == 0 {
+		return nil
 	}
-	if rest := count - len(words); rest > 0 {
+	if len(found) == 1 {
+		return found[0]
+	}
+	const most = 3
+	var words []string
+	for _, e := range found[:min(most, len(found))] {
+		words = append(words, e.Error())
+	}
+	if rest := len(found) - len(words); rest > 0 {
 		words = append(words, fmt.Sprintf("and %d more", rest))
 	}
+	first := found[0]
 	return &Error{Reason: first.Reason, Detail: strings.Join(words, "\n"), Temporary: first.Temporary, After: first.After}
 }

@@ -37,32 +37,42 @@ func (o *Objects) replaceStale(ctx context.Context, w workload, pods podsOf) (st
 // as wanted serve and none is on its way out, the oldest stale one. A new pod serves when it has proved itself. So
 // never more than one pod is missing, and the next goes only after its successor has proved to run.
 func nextStale(pods []*corev1.Pod, isStale, proven func(*corev1.Pod) bool, wanted int) *corev1.Pod {
-	var oldest *corev1.Pod
-	serving := 0
+	var useless, oldest *corev1.Pod
+	serving, leaving := 0, false
 	for _, pod := range pods {
-		if pod.DeletionTimestamp != nil {
-			return nil
-		}
-		if !isStale(pod) {
+		switch {
+		case pod.DeletionTimestamp != nil:
+			leaving = true
+		case !isStale(pod):
 			if proven(pod) {
 				serving++
 			}
-			continue
-		}
-		if !ready(pod) {
-			return pod
-		}
-		serving++
-		// Of those of the same second the UID decides, so that two passes choose the same.
-		if oldest == nil || pod.CreationTimestamp.Before(&oldest.CreationTimestamp) ||
-			pod.CreationTimestamp.Equal(&oldest.CreationTimestamp) && pod.UID < oldest.UID {
-			oldest = pod
+		case !ready(pod):
+			useless = elder(useless, pod)
+		default:
+			serving++
+			oldest = elder(oldest, pod)
 		}
 	}
-	if serving < wanted {
+	switch {
+	case useless != nil:
+		return useless
+	case leaving || serving < wanted:
 		return nil
 	}
 	return oldest
+}
+
+// elder is the older of two pods, of which the first may be nil. Of those of the same second the UID decides, so that
+// two passes choose the same.
+func elder(a, b *corev1.Pod) *corev1.Pod {
+	switch {
+	case a == nil, b.CreationTimestamp.Before(&a.CreationTimestamp):
+		return b
+	case a.CreationTimestamp.Equal(&b.CreationTimestamp) && b.UID < a.UID:
+		return b
+	}
+	return a
 }
 
 func restarts(pod *corev1.Pod) (count int32) {

@@ -1,0 +1,52 @@
+package sync
+
+import (
+	"context"
+	"reflect"
+	"slices"
+
+	"github.com/belay-gitops/belay/manifests"
+)
+
+// passing names the Jobs that take themselves away once they are complete (spec.ttlSecondsAfterFinished). Of a kept
+// release all of them have run: that one is gone is no drift, and it is not run again.
+func passing(objects manifests.Set) []manifests.ID {
+	var jobs []manifests.ID
+	for _, o := range objects.Objects() {
+		id := o.ID()
+		if id.Group != "batch" || id.Kind != "Job" {
+			continue
+		}
+		spec, _ := o.Unstructured().Object["spec"].(map[string]any)
+		if spec["ttlSecondsAfterFinished"] != nil {
+			jobs = append(jobs, id)
+		}
+	}
+	return jobs
+}
+
+// done names the Jobs of a new release that the kept one has run, word for word.
+func done(release, kept manifests.Set) []manifests.ID {
+	before := map[manifests.ID]manifests.Object{}
+	for _, o := range kept.Objects() {
+		before[o.ID()] = o
+	}
+	jobs := passing(release)
+	return slices.DeleteFunc(jobs, func(id manifests.ID) bool {
+		o, ok := before[id]
+		return !ok || !reflect.DeepEqual(o.Unstructured(), release.Object(id).Unstructured())
+	})
+}
+
+// withoutDone is objects less the Jobs that are not to be run again.
+func withoutDone(objects []manifests.Object, done []manifests.ID) []manifests.Object {
+	return slices.DeleteFunc(slices.Clone(objects), func(o manifests.Object) bool { return slices.Contains(done, o.ID()) })
+}
+
+// wasKept tells whether a release has been healthy once.
+func (s *Syncer) wasKept(ctx context.Context, number int) bool {
+	records, err := s.Journal.Records(ctx)
+	return err == nil && slices.ContainsFunc(records, func(r manifests.Record) bool {
+		return r.Number == number && r.Outcome.Result == manifests.Kept
+	})
+}
