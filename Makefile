@@ -29,6 +29,11 @@ test: build unit
 unit:
 	$(GO) test ./cmd/... ./manifests/... ./registry/... ./render/... ./sync/...
 
+# The race detector needs a C compiler, which make test does not.
+.PHONY: race
+race:
+	$(GO) test -race ./cmd/... ./manifests/... ./registry/... ./sync/...
+
 # What controller-gen makes of the Go types.
 .PHONY: generate
 generate:

@@ -111,8 +111,12 @@ func visitImages(u *unstructured.Unstructured, visit func(container, image strin
 }
 
 func visitField(holder map[string]any, field, container string, visit func(container, image string) string) {
-	if image, ok := holder[field].(string); ok && image != "" {
-		holder[field] = visit(container, image)
+	image, ok := holder[field].(string)
+	if !ok || image == "" {
+		return
+	}
+	if instead := visit(container, image); instead != image { // a set that is only read must not be written to
+		holder[field] = instead
 	}
 }
 

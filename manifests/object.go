@@ -56,9 +56,9 @@ func NewObject(content *unstructured.Unstructured, file string) (Object, error) 
 	if _, err := schema.ParseGroupVersion(u.GetAPIVersion()); err != nil {
 		return Object{}, fmt.Errorf("%s: %s/%s: apiVersion %q is not group/version", file, u.GetKind(), u.GetName(), u.GetAPIVersion())
 	}
-	for field, value := range map[string]string{"metadata.name": u.GetName(), "metadata.namespace": u.GetNamespace()} {
-		if problems := path.IsValidPathSegmentName(value); len(problems) > 0 {
-			return Object{}, fmt.Errorf("%s: %s: %s %q %s", file, u.GetKind(), field, value, problems[0])
+	for _, named := range []struct{ field, value string }{{"metadata.name", u.GetName()}, {"metadata.namespace", u.GetNamespace()}} {
+		if problems := path.IsValidPathSegmentName(named.value); len(problems) > 0 {
+			return Object{}, fmt.Errorf("%s: %s: %s %q %s", file, u.GetKind(), named.field, named.value, problems[0])
 		}
 	}
 	return Object{File: file, content: u}, nil

@@ -115,8 +115,8 @@ type holdings struct {
 	kept    manifests.Set  // the objects of the kept release
 }
 
-// owned names what may be in the cluster on this Sync's behalf by now. Where the journal cannot tell, the labels of
-// what is watched do.
+// owned names what may be in the cluster on this Sync's behalf by now. A release that cannot be read is an error: to
+// guess would orphan what it had.
 func (s *Syncer) owned(ctx context.Context, state State) (holdings, error) {
 	var owned holdings
 	for _, record := range []*manifests.Record{state.Newest, state.Kept} {
@@ -124,16 +124,8 @@ func (s *Syncer) owned(ctx context.Context, state State) (holdings, error) {
 			continue
 		}
 		release, err := s.Journal.Load(ctx, record.Number)
-		if err != nil && problemOf(err).Temporary {
-			return holdings{}, err
-		}
 		if err != nil {
-			known, err := s.Cluster.Known(ctx)
-			if err != nil {
-				return holdings{}, err
-			}
-			owned.ids = manifests.Union(owned.ids, known)
-			continue
+			return holdings{}, err
 		}
 		owned.ids = manifests.Union(owned.ids, release.Objects.IDs())
 		if !record.Outcome.Pruned {

@@ -22,13 +22,18 @@ func (s *Syncer) removeOwned(ctx context.Context, prune bool) error {
 		return err
 	}
 	owned, err := s.owned(ctx, state)
+	ids := owned.ids
+	if err != nil && !problemOf(err).Temporary {
+		// Its releases are gone, as when the whole namespace goes: what bears its labels is what can be known.
+		ids, err = s.Cluster.Known(ctx)
+	}
 	if err != nil {
 		return err
 	}
 	if !prune {
-		return s.Cluster.LetGo(ctx, owned.ids)
+		return s.Cluster.LetGo(ctx, ids)
 	}
-	left, err := s.Cluster.Delete(ctx, undoing(owned.ids))
+	left, err := s.Cluster.Delete(ctx, undoing(ids))
 	if err == nil && len(left) > 0 {
 		err = unfinished{left}
 	}

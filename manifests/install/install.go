@@ -28,7 +28,7 @@ type Options struct {
 // Manifests is the installation as YAML.
 func Manifests(options Options) ([]byte, error) {
 	if options.OnlyCRDs {
-		return crd, nil
+		return bytes.Clone(crd), nil
 	}
 	var text bytes.Buffer
 	text.Write(crd)

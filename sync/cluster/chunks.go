@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -164,8 +165,11 @@ func unpack(packed []byte) (manifests.Release, error) {
 	if err := json.NewDecoder(bytes.NewReader(text)).Decode(&e); err != nil {
 		return manifests.Release{}, err
 	}
-	if e.Format > format {
+	switch {
+	case e.Format > format:
 		return manifests.Release{}, fmt.Errorf("format %d is newer than this belay's %d", e.Format, format)
+	case e.Format < 1:
+		return manifests.Release{}, errors.New("it is no release")
 	}
 	return e.Release, nil
 }

@@ -139,6 +139,9 @@ func general(u *unstructured.Unstructured) (report manifests.Health) {
 	case status.TerminatingStatus:
 		return progressing("Terminating", "it is being deleted")
 	}
+	if result.Message == "" {
+		return progressing("", "its status is not complete yet")
+	}
 	return progressing("", result.Message)
 }
 

@@ -220,5 +220,6 @@ func chunkIndex(chunk unstructured.Unstructured) int {
 // corrupt refuses a release that is not what was stored. Nothing is guessed: a new commit makes a new release.
 func (j *Journal) corrupt(number int, what string) error {
 	return &Error{Reason: "ReleaseCorrupt", Object: fmt.Sprintf("release %d of Sync %s", number, j.sync),
-		Detail: what + " (Secrets with the label " + labelReleaseOf + "=" + j.sync.Name + "); the next commit makes a new one"}
+		Detail: fmt.Sprintf("%s; restore its Secrets, or delete them (kubectl delete secrets -n %s -l %s) to go on without: objects that only it had are then nobody's",
+			what, j.sync.Namespace, j.selector(number))}
 }

@@ -19,7 +19,7 @@ func (o *Objects) replaceStale(ctx context.Context, w workload, pods podsOf) (st
 		}
 	}
 	needed := max(proving, time.Duration(w.number(0, "spec", "minReadySeconds"))*time.Second)
-	proven := func(pod *corev1.Pod) bool { return pods.readyFor[pod.UID] >= needed && restarts(pod) == 0 }
+	proven := func(pod *corev1.Pod) bool { return pods.readyFor[pod.UID] >= needed }
 	next := nextStale(pods.pods, w.isStale, proven, int(w.number(1, "spec", "replicas")))
 	if next == nil {
 		return stale, nil

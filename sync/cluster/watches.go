@@ -3,9 +3,6 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
-	"strconv"
 	gosync "sync"
 	"time"
 
@@ -13,7 +10,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apimachinery/pkg/types"
@@ -225,41 +221,6 @@ func (w *Watches) Drifted(sync types.NamespacedName) bool {
 	return drifted
 }
 
-// Known names the objects that belong to a Sync, of the kinds that are watched.
-func (w *Watches) Known(ctx context.Context, sync types.NamespacedName) ([]manifests.ID, error) {
-	w.mu.Lock()
-	kinds := slices.Collect(maps.Keys(w.watched))
-	w.mu.Unlock()
-	var known []manifests.ID
-	for _, k := range kinds {
-		mapping, err := w.mapper.RESTMapping(k)
-		if err != nil {
-			continue // there is nothing of a kind that is gone
-		}
-		list := &metav1.PartialObjectMetadataList{}
-		lister := client.ObjectList(list)
-		if !statusless[k] {
-			lister = &unstructured.UnstructuredList{}
-		}
-		lister.GetObjectKind().SetGroupVersionKind(mapping.GroupVersionKind)
-		err = w.cache.List(ctx, lister, client.MatchingLabels{manifests.LabelSync: sync.Name, manifests.LabelNamespace: sync.Namespace})
-		if err != nil {
-			return nil, &Error{Reason: "WatchFailed", Temporary: true, Detail: "listing " + mapping.Resource.Resource + ": " + err.Error()}
-		}
-		err = meta.EachListItem(lister, func(item runtime.Object) error {
-			object, err := meta.Accessor(item)
-			if err == nil {
-				known = append(known, manifests.ID{Group: k.Group, Kind: k.Kind, Namespace: object.GetNamespace(), Name: object.GetName()})
-			}
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return known, nil
-}
-
 // Forget drops what is remembered of a Sync that is gone.
 func (w *Watches) Forget(sync types.NamespacedName) {
 	w.mu.Lock()
@@ -326,65 +287,7 @@ func (w *Watches) gone(object client.Object) (matters bool) {
 	return true
 }
 
-func isComplete(job *unstructured.Unstructured) bool {
-	conditions, _, _ := unstructured.NestedSlice(job.Object, "status", "conditions")
-	for _, c := range conditions {
-		condition, _ := c.(map[string]any)
-		if condition["type"] == "Complete" && condition["status"] == "True" {
-			return true
-		}
-	}
-	return false
-}
-
-// drift tells whether a change touched what belay owns of an object. Who takes a field over or removes it takes it
-// out of belay's entry in managedFields, so that this entry need only be compared: status updates, and fields that
-// others add, leave it alone.
-func drift(old, now client.Object) bool {
-	return ourFields(old) != ourFields(now) || ownerOf(old.GetLabels()) != ownerOf(now.GetLabels())
-}
-
-func ourFields(object client.Object) string {
-	for _, entry := range object.GetManagedFields() {
-		if ours(entry) && entry.FieldsV1 != nil {
-			return string(entry.FieldsV1.GetRawBytes())
-		}
-	}
-	return ""
-}
-
-func ours(entry metav1.ManagedFieldsEntry) bool {
-	return entry.Manager == FieldManager && entry.Operation == metav1.ManagedFieldsOperationApply && entry.Subresource == ""
-}
-
-// keepOurFields drops everybody else's entries of managedFields: they are half of an object's size.
-func keepOurFields(event any) (any, error) {
-	object, ok := event.(client.Object)
-	if !ok {
-		return event, nil
-	}
-	var kept []metav1.ManagedFieldsEntry
-	for _, entry := range object.GetManagedFields() {
-		if ours(entry) {
-			kept = append(kept, entry)
-		}
-	}
-	object.SetManagedFields(kept)
-	return object, nil
-}
-
 func watchedID(object client.Object) manifests.ID {
 	gvk := object.GetObjectKind().GroupVersionKind()
 	return manifests.ID{Group: gvk.Group, Kind: gvk.Kind, Namespace: object.GetNamespace(), Name: object.GetName()}
-}
-
-// older compares resource versions, which are ordered since Kubernetes 1.35 and were so in practice before. Those
-// that are no numbers count as older when they differ.
-func older(a, b string) bool {
-	x, errX := strconv.ParseUint(a, 10, 64)
-	y, errY := strconv.ParseUint(b, 10, 64)
-	if errX != nil || errY != nil {
-		return a != b
-	}
-	return x < y
 }

@@ -1,0 +1,112 @@
+package cluster
+
+import (
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/belay-gitops/belay/manifests"
+)
+
+func waiting(reason string) corev1.ContainerStatus {
+	return corev1.ContainerStatus{Name: "c", State: corev1.ContainerState{
+		Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: "because"},
+	}}
+}
+
+func ended(code int32) corev1.ContainerState {
+	return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: "Error"}}
+}
+
+func running() corev1.ContainerStatus {
+	return corev1.ContainerStatus{Name: "c", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}
+}
+
+// after is a container that was restarted so often, and before that ended so.
+func after(c corev1.ContainerStatus, restarts int32, last corev1.ContainerState) corev1.ContainerStatus {
+	c.RestartCount, c.LastTerminationState = restarts, last
+	return c
+}
+
+func TestPodHealth(t *testing.T) {
+	const healthy, progressing, failed = manifests.Healthy, manifests.Progressing, manifests.Unhealthy
+	condition := func(kind corev1.PodConditionType, is corev1.ConditionStatus) corev1.PodCondition {
+		return corev1.PodCondition{Type: kind, Status: is, Reason: "Unschedulable", Message: "no node fits"}
+	}
+	isReady := []corev1.PodCondition{condition(corev1.PodScheduled, corev1.ConditionTrue), condition(corev1.PodReady, corev1.ConditionTrue)}
+	notReady := []corev1.PodCondition{condition(corev1.PodScheduled, corev1.ConditionTrue), condition(corev1.PodReady, corev1.ConditionFalse)}
+	containers := func(list ...corev1.ContainerStatus) []corev1.ContainerStatus { return list }
+	for _, test := range []struct {
+		name   string
+		status corev1.PodStatus
+		want   manifests.Condition
+		reason string
+		says   string
+	}{
+		{"one that is ready", corev1.PodStatus{Conditions: isReady, ContainerStatuses: containers(running())}, healthy, "", ""},
+		{"one that has done its work", corev1.PodStatus{Phase: corev1.PodSucceeded, Conditions: notReady}, healthy, "", ""},
+		{"one that runs and is not ready", corev1.PodStatus{Conditions: notReady, ContainerStatuses: containers(running())}, progressing, "", "is not ready"},
+		{"one of which nothing is known", corev1.PodStatus{}, progressing, "", "is not ready"},
+		{"one that was evicted", corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted"}, progressing, "", "is not ready"},
+		{"one that no node takes", corev1.PodStatus{Conditions: []corev1.PodCondition{condition(corev1.PodScheduled, corev1.ConditionFalse)}},
+			progressing, "Unschedulable", "no node fits"},
+		{"one that is created", corev1.PodStatus{Conditions: notReady, ContainerStatuses: containers(waiting("ContainerCreating"))}, progressing, "", "is starting"},
+		{"one whose first pull failed", corev1.PodStatus{ContainerStatuses: containers(waiting("ErrImagePull"))}, progressing, "ErrImagePull", "because"},
+		{"one whose pull is given up", corev1.PodStatus{ContainerStatuses: containers(waiting("ImagePullBackOff"))}, failed, "ImagePullBackOff", "because"},
+		{"one whose image has no name", corev1.PodStatus{ContainerStatuses: containers(waiting("InvalidImageName"))}, failed, "InvalidImageName", "because"},
+		{"one whose ConfigMap is missing", corev1.PodStatus{ContainerStatuses: containers(waiting("CreateContainerConfigError"))}, failed, "CreateContainerConfigError", "because"},
+		{"one that cannot be started", corev1.PodStatus{ContainerStatuses: containers(waiting("RunContainerError"))}, failed, "RunContainerError", "because"},
+		{"one of whose containers cannot be pulled, though it was ready", corev1.PodStatus{Conditions: isReady, ContainerStatuses: containers(running(), waiting("ImagePullBackOff"))},
+			failed, "ImagePullBackOff", "because"},
+		{"one whose init container cannot be pulled", corev1.PodStatus{
+			InitContainerStatuses: containers(waiting("ImagePullBackOff")), ContainerStatuses: containers(waiting("PodInitializing")),
+		}, failed, "ImagePullBackOff", "because"},
+		{"one that waits with a reason of its own", corev1.PodStatus{ContainerStatuses: containers(waiting("Novelty"))}, progressing, "Novelty", "because"},
+		{"one that keeps crashing", corev1.PodStatus{ContainerStatuses: containers(after(waiting("CrashLoopBackOff"), 3, ended(1)))},
+			failed, "CrashLoopBackOff", "exit code 1"},
+		{"one that crashed once and is waited for", corev1.PodStatus{ContainerStatuses: containers(after(waiting("CrashLoopBackOff"), 1, ended(1)))},
+			failed, "CrashLoopBackOff", "exit code 1"},
+		{"one that ended well once and is waited for", corev1.PodStatus{ContainerStatuses: containers(after(waiting("CrashLoopBackOff"), 1, ended(0)))},
+			progressing, "CrashLoopBackOff", ""},
+		{"one that keeps ending well although it should not", corev1.PodStatus{ContainerStatuses: containers(after(waiting("CrashLoopBackOff"), 2, ended(0)))},
+			failed, "CrashLoopBackOff", "exit code 0"},
+		{"one that crashed long ago and is ready", corev1.PodStatus{Conditions: isReady, ContainerStatuses: containers(after(running(), 7, ended(1)))}, healthy, "", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := &corev1.Pod{Status: test.status}
+			p.Name = "cart-1"
+			got := podHealth(p)
+			if got.Condition != test.want || got.Reason != test.reason || !strings.Contains(got.Message, test.says) {
+				t.Errorf("got %+v, want %s %s %q", got, test.want, test.reason, test.says)
+			}
+			if got.Condition != healthy && !strings.HasPrefix(got.Message, "pod cart-1") {
+				t.Errorf("the message %q does not name the pod", got.Message)
+			}
+		})
+	}
+}
+
+func TestAContainerCrashesWhenItFailsAgainAndAgain(t *testing.T) {
+	failing := corev1.ContainerStatus{Name: "c", State: ended(1)}
+	for _, test := range []struct {
+		name string
+		c    corev1.ContainerStatus
+		want bool
+	}{
+		{"not while it runs", after(running(), 9, ended(1)), false},
+		{"not at its first failure", failing, false},
+		{"not when it failed after it had ended well", after(failing, 1, ended(0)), false},
+		{"not when it ended well after it had failed", after(corev1.ContainerStatus{State: ended(0)}, 1, ended(1)), false},
+		{"when it failed twice in a row", after(failing, 1, ended(137)), true},
+		{"not when it waits for the first restart", waiting("CrashLoopBackOff"), false},
+		{"when it waits after a failure", after(waiting("CrashLoopBackOff"), 1, ended(1)), true},
+		{"not when it waits for something else", after(waiting("ContainerCreating"), 5, ended(1)), false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := crashes(test.c); got != test.want {
+				t.Errorf("got %t", got)
+			}
+		})
+	}
+}

@@ -1,0 +1,224 @@
+package cluster
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
+
+	"github.com/belay-gitops/belay/manifests"
+)
+
+func fields(manager string, operation metav1.ManagedFieldsOperationType, subresource, text string) metav1.ManagedFieldsEntry {
+	return metav1.ManagedFieldsEntry{
+		Manager: manager, Operation: operation, Subresource: subresource, APIVersion: "apps/v1", FieldsType: "FieldsV1",
+		FieldsV1: &metav1.FieldsV1{Raw: []byte(text)},
+	}
+}
+
+var (
+	oursFirst    = fields("belay", metav1.ManagedFieldsOperationApply, "", `{"f:spec":{"f:replicas":{},"f:template":{}}}`)
+	oursLess     = fields("belay", metav1.ManagedFieldsOperationApply, "", `{"f:spec":{"f:template":{}}}`)
+	editor       = fields("kubectl-edit", metav1.ManagedFieldsOperationUpdate, "", `{"f:spec":{"f:replicas":{}}}`)
+	annotator    = fields("kubectl-annotate", metav1.ManagedFieldsOperationUpdate, "", `{"f:metadata":{"f:annotations":{"f:x":{}}}}`)
+	statusWriter = fields("kube-controller-manager", metav1.ManagedFieldsOperationUpdate, "status", `{"f:status":{"f:replicas":{}}}`)
+	oursStatus   = fields("belay", metav1.ManagedFieldsOperationApply, "status", `{"f:status":{}}`)
+	oursUpdated  = fields("belay", metav1.ManagedFieldsOperationUpdate, "", `{"f:metadata":{}}`)
+)
+
+func owned(labels map[string]string, entries ...metav1.ManagedFieldsEntry) *unstructured.Unstructured {
+	u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "apps/v1", "kind": "Deployment"}}
+	u.SetName("cart")
+	u.SetNamespace("shop")
+	u.SetLabels(labels)
+	u.SetManagedFields(entries)
+	return u
+}
+
+func TestDriftIsAChangeOfWhatBelayOwns(t *testing.T) {
+	shop := map[string]string{manifests.LabelSync: "shop", manifests.LabelNamespace: "team", "app": "cart"}
+	elsewhere := map[string]string{manifests.LabelSync: "other", manifests.LabelNamespace: "team"}
+	before := owned(shop, oursFirst, statusWriter)
+	for _, test := range []struct {
+		name string
+		now  *unstructured.Unstructured
+		want bool
+	}{
+		{"nothing", owned(shop, oursFirst, statusWriter), false},
+		{"a status update by a controller", owned(shop, oursFirst, fields("kube-controller-manager", metav1.ManagedFieldsOperationUpdate, "status", `{"f:status":{}}`)), false},
+		{"kubectl edit takes a field over", owned(shop, oursLess, editor, statusWriter), true},
+		{"kubectl annotate adds one of its own", owned(shop, oursFirst, statusWriter, annotator), false},
+		{"a label of somebody else is removed", owned(map[string]string{manifests.LabelSync: "shop", manifests.LabelNamespace: "team"}, oursFirst, statusWriter), false},
+		{"all of our fields are taken", owned(shop, editor), true},
+		{"the owner's labels are removed", owned(nil, oursFirst, statusWriter), true},
+		{"the owner's labels name another", owned(elsewhere, oursFirst, statusWriter), true},
+		{"another write of our own name", owned(shop, oursStatus, oursUpdated, oursFirst, statusWriter), false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := drift(before, test.now); got != test.want {
+				t.Errorf("got %t", got)
+			}
+			t.Run("and is told the same from what is kept", func(t *testing.T) {
+				old, _ := keepOurFields(before.DeepCopy())
+				now, _ := keepOurFields(test.now.DeepCopy())
+				if got := drift(old.(*unstructured.Unstructured), now.(*unstructured.Unstructured)); got != test.want {
+					t.Errorf("got %t", got)
+				}
+			})
+		})
+	}
+}
+
+func TestOnlyBelaysFieldsAreKept(t *testing.T) {
+	u := owned(map[string]string{"a": "b"}, editor, oursStatus, oursFirst, statusWriter, oursUpdated)
+	got, err := keepOurFields(u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(owned(map[string]string{"a": "b"}, oursFirst), got); diff != "" {
+		t.Error(diff)
+	}
+	other := toolscache.DeletedFinalStateUnknown{Key: "x"}
+	if got, err := keepOurFields(other); err != nil || got != any(other) {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+func TestOlder(t *testing.T) {
+	for _, test := range []struct {
+		a, b string
+		want bool
+	}{
+		{"9", "10", true}, {"10", "9", false}, {"10", "10", false},
+		{"18446744073709551614", "18446744073709551615", true},
+		{"x", "y", true}, {"x", "x", false}, {"", "5", true}, {"5", "", true}, {"", "", false},
+	} {
+		if got := older(test.a, test.b); got != test.want {
+			t.Errorf("%q, %q: got %t", test.a, test.b, got)
+		}
+	}
+}
+
+// noted is a Watches that hears of things without an API server.
+func noted() (*Watches, *[]types.NamespacedName) {
+	called := &[]types.NamespacedName{}
+	return &Watches{
+		notify: func(n types.NamespacedName) { *called = append(*called, n) },
+		wrote:  map[manifests.ID]string{}, suspects: map[types.NamespacedName]map[manifests.ID]string{}, finished: map[manifests.ID]bool{},
+	}, called
+}
+
+func TestBelaysOwnWritesAreNoDrift(t *testing.T) {
+	shop := types.NamespacedName{Namespace: "team", Name: "shop"}
+	labels := map[string]string{manifests.LabelSync: "shop", manifests.LabelNamespace: "team"}
+	id := manifests.ID{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "cart"}
+	version := func(u *unstructured.Unstructured, v string) *unstructured.Unstructured {
+		u.SetResourceVersion(v)
+		return u
+	}
+	old := version(owned(labels, oursFirst), "10")
+	changed := func(v string) *unstructured.Unstructured { return version(owned(labels, oursLess, editor), v) }
+	for _, test := range []struct {
+		name   string
+		happen func(w *Watches)
+		want   bool
+	}{
+		{"a change by somebody", func(w *Watches) { w.updated(old, changed("11")) }, true},
+		{"a change by us", func(w *Watches) { w.Wrote(id, "11"); w.updated(old, changed("11")) }, false},
+		{"a change by us, heard of before its answer", func(w *Watches) { w.updated(old, changed("11")); w.Wrote(id, "11") }, false},
+		{"a change by somebody after ours", func(w *Watches) { w.Wrote(id, "11"); w.updated(old, changed("12")) }, true},
+		{"a change by somebody before ours", func(w *Watches) { w.updated(old, changed("11")); w.Wrote(id, "12") }, false},
+		{"a deletion by somebody", func(w *Watches) { w.deleted(old) }, true},
+		{"a deletion by somebody, heard of late", func(w *Watches) { w.deleted(toolscache.DeletedFinalStateUnknown{Key: "x", Obj: old}) }, true},
+		{"a deletion by somebody after our write", func(w *Watches) { w.Wrote(id, "10"); w.deleted(old) }, true},
+		{"a deletion by us", func(w *Watches) { w.Wrote(id, ""); w.deleted(old) }, false},
+		{"a status update", func(w *Watches) { w.updated(old, version(owned(labels, oursFirst, statusWriter), "11")) }, false},
+		{"the same again", func(w *Watches) { w.updated(old, old) }, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w, _ := noted()
+			test.happen(w)
+			if got := w.Drifted(shop); got != test.want {
+				t.Errorf("got %t", got)
+			}
+			if w.Drifted(shop) {
+				t.Error("it is told twice")
+			}
+			if w.Drifted(types.NamespacedName{Namespace: "team", Name: "other"}) {
+				t.Error("another Sync is told too")
+			}
+		})
+	}
+}
+
+func TestEachChangeCallsTheOwner(t *testing.T) {
+	labels := map[string]string{manifests.LabelSync: "shop", manifests.LabelNamespace: "team"}
+	w, called := noted()
+	first := owned(labels, oursFirst)
+	first.SetResourceVersion("1")
+	second := first.DeepCopy()
+	second.SetResourceVersion("2")
+	w.added(first, true)     // of the first list
+	w.updated(first, first)  // a resync
+	w.added(first, false)    // 1
+	w.updated(first, second) // 2
+	w.deleted(second)        // 3
+	w.deleted("rubbish")
+	w.updated("rubbish", 7)
+	shop := types.NamespacedName{Namespace: "team", Name: "shop"}
+	if diff := cmp.Diff([]types.NamespacedName{shop, shop, shop}, *called); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAWatchBehindOurOwnWriteIsStale(t *testing.T) {
+	id := manifests.ID{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "cart"}
+	at := func(v string) *unstructured.Unstructured { u := owned(nil); u.SetResourceVersion(v); return u }
+	w, _ := noted()
+	if w.Stale(id, at("1")) || w.Stale(id, nil) {
+		t.Error("stale although we never wrote")
+	}
+	w.Wrote(id, "10")
+	if !w.Stale(id, nil) || !w.Stale(id, at("9")) {
+		t.Error("not stale although it is behind")
+	}
+	if w.Stale(id, at("10")) || w.Stale(id, at("11")) {
+		t.Error("stale although it has caught up")
+	}
+	w.Wrote(id, "")
+	if w.Stale(id, at("11")) {
+		t.Error("stale after a deletion")
+	}
+}
+
+func TestAFinishedJobThatGoesIsNoDrift(t *testing.T) {
+	shop := types.NamespacedName{Namespace: "team", Name: "shop"}
+	id := manifests.ID{Group: "batch", Kind: "Job", Namespace: "shop", Name: "seed"}
+	of := func(conditions string) *unstructured.Unstructured {
+		u := live(t, `{apiVersion: batch/v1, kind: Job, metadata: {name: seed, namespace: shop, resourceVersion: "7"}, status: {conditions: `+conditions+`}}`)
+		u.SetLabels(map[string]string{manifests.LabelSync: "shop", manifests.LabelNamespace: "team"})
+		return u
+	}
+	for conditions, finished := range map[string]bool{
+		`[{type: SuccessCriteriaMet, status: "True"}, {type: Complete, status: "True"}]`: true,
+		`[{type: Complete, status: "False"}]`:                                            false,
+		`[{type: Failed, status: "True"}]`:                                               false,
+		`[]`:                                                                             false,
+		`text`:                                                                           false,
+	} {
+		w, called := noted()
+		w.deleted(of(conditions))
+		if w.Finished(id) != finished || w.Drifted(shop) == finished || len(*called) != 1 {
+			t.Errorf("%s: finished %t, drifted %t, called %v", conditions, w.Finished(id), !finished, *called)
+		}
+	}
+	w, _ := noted()
+	w.deleted(of(`[{type: Complete, status: "True"}]`))
+	w.Wrote(id, "8")
+	if w.Finished(id) {
+		t.Error("it is finished although it was written again")
+	}
+}

@@ -1,0 +1,74 @@
+package sync
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/belay-gitops/belay/manifests"
+)
+
+func TestJudge(t *testing.T) {
+	id := func(name string) manifests.ID { return manifests.ID{Kind: "Pod", Namespace: "shop", Name: name} }
+	well := manifests.Health{ID: id("well"), Condition: manifests.Healthy}
+	crashing := manifests.Health{ID: id("crashing"), Condition: manifests.Unhealthy, Reason: "CrashLoopBackOff", Message: "exit code 1"}
+	starting := manifests.Health{ID: id("starting"), Condition: manifests.Progressing, Message: "is starting"}
+	pulling := manifests.Health{ID: id("pulling"), Condition: manifests.Progressing, Reason: "ErrImagePull"}
+	p := patience{timeout: time.Minute, stableFor: 10 * time.Second}
+
+	for _, test := range []struct {
+		name           string
+		reports        []manifests.Health
+		waited, stable time.Duration
+		want           Verdict
+	}{
+		{"nothing to be healthy is good, once it is stable", nil, 10 * time.Second, 10 * time.Second, Verdict{Decision: Good}},
+		{"all healthy and stable is good", []manifests.Health{well, well}, 10 * time.Second, 10 * time.Second, Verdict{Decision: Good}},
+		{"all healthy but not yet stable is open for as long as that takes", []manifests.Health{well, well}, 3 * time.Second, 3 * time.Second,
+			Verdict{Open, "Stabilizing", "2 of 2 objects healthy, to stay so for 10s", 7 * time.Second}},
+		{"becoming stable is not cut short by the timeout", []manifests.Health{well}, 61 * time.Second, time.Second,
+			Verdict{Open, "Stabilizing", "1 of 1 objects healthy, to stay so for 10s", 9 * time.Second}},
+		{"one on its way is open until the timeout", []manifests.Health{well, starting}, 40 * time.Second, 0,
+			Verdict{Open, "Progressing", "1 of 2 objects healthy, waiting for Pod/shop/starting: is starting", 20 * time.Second}},
+		{"one on its way is open however long the others were stable", []manifests.Health{starting}, time.Second, time.Hour,
+			Verdict{Open, "Progressing", "0 of 1 objects healthy, waiting for Pod/shop/starting: is starting", 59 * time.Second}},
+		{"of several on their way the first with a reason is told", []manifests.Health{starting, pulling, starting}, 0, 0,
+			Verdict{Open, "Progressing", "0 of 3 objects healthy, waiting for Pod/shop/pulling: ErrImagePull", time.Minute}},
+		{"one on its way at the timeout is bad", []manifests.Health{well, pulling}, time.Minute, 0,
+			Verdict{Decision: Bad, Reason: "TimedOut", Message: "not healthy within 1m0s: Pod/shop/pulling: ErrImagePull"}},
+		{"one failed is bad at once, whatever the others", []manifests.Health{well, starting, crashing}, 0, 0,
+			Verdict{Decision: Bad, Reason: "CrashLoopBackOff", Message: "Pod/shop/crashing: CrashLoopBackOff: exit code 1"}},
+		{"one failed is bad at the timeout too, for its own reason", []manifests.Health{pulling, crashing}, time.Hour, 0,
+			Verdict{Decision: Bad, Reason: "CrashLoopBackOff", Message: "Pod/shop/crashing: CrashLoopBackOff: exit code 1"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, judge(test.reports, test.waited, test.stable, p)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestAllHealthyIsNothingElse(t *testing.T) {
+	of := func(conditions ...manifests.Condition) (reports []manifests.Health) {
+		for _, c := range conditions {
+			reports = append(reports, manifests.Health{Condition: c})
+		}
+		return reports
+	}
+	for _, test := range []struct {
+		reports []manifests.Health
+		want    bool
+	}{
+		{nil, true},
+		{of(manifests.Healthy, manifests.Healthy), true},
+		{of(manifests.Healthy, manifests.Progressing), false},
+		{of(manifests.Unhealthy), false},
+		{of(""), false},
+	} {
+		if got := allHealthy(test.reports); got != test.want {
+			t.Errorf("%v: got %t", test.reports, got)
+		}
+	}
+}
