@@ -130,10 +130,25 @@ func started(t *testing.T, program string, args ...string) target {
 	return c
 }
 
+// programs is the folder of what the tests build.
+var programs string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "belay-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	programs = dir
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
 // built makes a program once for all tests.
 func built(dir, pkg string, args ...string) func() (string, error) {
 	return gosync.OnceValues(func() (string, error) {
-		out := filepath.Join(os.TempDir(), fmt.Sprintf("belay-e2e-%d-%s", os.Getpid(), filepath.Base(pkg)))
+		out := filepath.Join(programs, filepath.Base(pkg))
 		cmd := exec.Command("go", append(append([]string{"build", "-o", out}, args...), pkg)...)
 		cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
 		if text, err := cmd.CombinedOutput(); err != nil {

@@ -48,9 +48,11 @@ type Cluster interface {
 	// journal cannot be read.
 	Known(ctx context.Context) ([]manifests.ID, error)
 	// Health tells how each object is, from watches; closely, while a release is judged, with the pods behind the
-	// workloads. Then it also replaces pods of an older template where no controller does (see
-	// [manifests.ReplacesNoPods]).
+	// workloads.
 	Health(ctx context.Context, ids []manifests.ID, closely bool) ([]manifests.Health, error)
+	// ReplacePods deletes the next pod of an older template, where no controller does (see
+	// [manifests.ReplacesNoPods]) and it is the turn of one. The pods are those that Health looked at closely.
+	ReplacePods(ctx context.Context, ids []manifests.ID) error
 }
 
 // Journal keeps a Sync's releases.

@@ -24,7 +24,7 @@ func TestAGoodCommitIsAppliedJudgedAndKept(t *testing.T) {
 	t.Run("in this order", func(t *testing.T) {
 		want := []string{
 			"Head", "Commit v1", "Tree v1", "Build deploy", "Place", "Pin", "Differing", "Store 1",
-			"Apply ConfigMap/shop/vars", "Apply Deployment/shop/cart", "Load 1", "Health closely",
+			"Apply ConfigMap/shop/vars", "Apply Deployment/shop/cart", "Load 1", "Health closely", "ReplacePods",
 		}
 		if diff := cmp.Diff(want, a.pass()); diff != "" {
 			t.Error(diff)
@@ -34,7 +34,7 @@ func TestAGoodCommitIsAppliedJudgedAndKept(t *testing.T) {
 		}
 	})
 	t.Run("not before it was stable", func(t *testing.T) {
-		if diff := cmp.Diff([]string{"Health closely"}, a.passAfter(9*time.Second)); diff != "" {
+		if diff := cmp.Diff([]string{"Health closely", "ReplacePods"}, a.passAfter(9*time.Second)); diff != "" {
 			t.Error(diff)
 		}
 	})

@@ -48,7 +48,7 @@ func (s *Syncer) watch(ctx context.Context, want Want, state State, out *Outcome
 	return verdict, nil
 }
 
-// carry writes a release's stored objects if that is not done yet, and judges them. An error leaves the question open,
+// carry writes a release's stored objects if that is not done yet, judges them, and has the pods follow. An error leaves the question open,
 // but one that is about an object is a verdict: at once if trying again cannot help, and otherwise when the time is
 // over.
 func (s *Syncer) carry(ctx context.Context, want Want, record manifests.Record, as int, out *Outcome) (Verdict, error) {
@@ -59,6 +59,9 @@ func (s *Syncer) carry(ctx context.Context, want Want, record manifests.Record, 
 		return s.lasting(want, err)
 	}
 	verdict, err := s.observe(ctx, want, record, as, out)
+	if err == nil && verdict.Decision == Open {
+		err = s.Cluster.ReplacePods(ctx, s.memory.listed.ids)
+	}
 	if err != nil {
 		return s.lasting(want, err)
 	}

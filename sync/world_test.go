@@ -275,6 +275,10 @@ func (c inCluster) Health(_ context.Context, ids []manifests.ID, closely bool) (
 	return reports, nil
 }
 
+func (c inCluster) ReplacePods(context.Context, []manifests.ID) error {
+	return c.call("ReplacePods", "", nil)
+}
+
 // inJournal implements Journal.
 type inJournal struct{ *world }
 

@@ -12,7 +12,7 @@ import (
 
 // Health tells how each object is, from what the watches know: at rest it makes no request. Closely, the pods
 // behind the workloads are watched as well, so that a crash or a failed pull is seen in seconds instead of at a
-// deadline, and pods that no controller replaces (see [manifests.ReplacesNoPods]) are replaced one after another.
+// deadline.
 func (o *Objects) Health(ctx context.Context, ids []manifests.ID, closely bool) ([]manifests.Health, error) {
 	if err := o.cluster.watches.Ensure(ctx, ids); err != nil {
 		return nil, err
@@ -88,12 +88,8 @@ func (o *Objects) closer(ctx context.Context, w workload, report manifests.Healt
 	if err != nil {
 		return manifests.Health{}, err
 	}
-	stale, err := o.replaceStale(ctx, w, pods)
-	if err != nil {
-		return manifests.Health{}, err
-	}
-	if stale > 0 && report.Condition == manifests.Healthy {
-		report = progressing("", fmt.Sprintf("%d pods of the template before are left to replace", stale))
+	if stale := w.countStale(pods); stale > 0 && report.Condition == manifests.Healthy {
+		report = progressing("", fmt.Sprintf("pods of the template before, to be replaced: %d", stale))
 	}
 	for _, pod := range w.current(pods) {
 		found := podHealth(pod)

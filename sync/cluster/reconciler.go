@@ -5,6 +5,7 @@ import (
 	gosync "sync"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -88,10 +89,12 @@ func (r *reconciler) finalizer(ctx context.Context, sync *v1alpha1.Sync) error {
 func (r *reconciler) tell(ctx context.Context, sync *v1alpha1.Sync, report Report) error {
 	for _, e := range report.Events {
 		r.recorder.Eventf(sync, nil, e.Type, e.Reason, "Sync", "%s", e.Message)
-		log.FromContext(ctx).Info("event", "type", e.Type, "reason", e.Reason, "message", e.Message)
 	}
 	if equality.Semantic.DeepEqual(sync.Status, report.Status) {
 		return nil
+	}
+	if ready := meta.FindStatusCondition(report.Status.Conditions, v1alpha1.Ready); ready != nil {
+		log.FromContext(ctx).Info("pass", "phase", report.Status.Phase, "ready", ready.Status, "reason", ready.Reason, "message", ready.Message)
 	}
 	before := sync.DeepCopy()
 	sync.Status = *report.Status.DeepCopy()

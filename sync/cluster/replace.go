@@ -7,30 +7,54 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/belay-gitops/belay/manifests"
 )
 
-// replaceStale deletes one pod of an older template, if it is its turn, and answers how many there are. The
-// workload's controller makes the new one.
-func (o *Objects) replaceStale(ctx context.Context, w workload, pods podsOf) (stale int, err error) {
-	for _, pod := range pods.pods {
-		if w.isStale(pod) {
-			stale++
+// ReplacePods deletes, of each workload among ids whose controller keeps running pods when the template changes, the
+// next pod of an older template, if it is the turn of one. The controller makes the new one.
+func (o *Objects) ReplacePods(ctx context.Context, ids []manifests.ID) error {
+	for _, id := range ids {
+		if !manifests.ReplacesNoPods(id.GroupKind()) {
+			continue
 		}
+		object, err := o.cluster.watches.Get(ctx, id)
+		if err != nil {
+			return err
+		}
+		u, full := object.(*unstructured.Unstructured)
+		if !full || o.cluster.watches.Stale(id, object) {
+			continue
+		}
+		if w, ok := workloadOf(u); ok && w.isObserved() {
+			if err := o.replaceNext(ctx, w); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (o *Objects) replaceNext(ctx context.Context, w workload) error {
+	pods, err := o.cluster.pods.of(ctx, w)
+	if err != nil {
+		return err
 	}
 	needed := max(proving, time.Duration(w.number(0, "spec", "minReadySeconds"))*time.Second)
 	proven := func(pod *corev1.Pod) bool { return pods.readyFor[pod.UID] >= needed }
 	next := nextStale(pods.pods, w.isStale, proven, int(w.number(1, "spec", "replicas")))
 	if next == nil {
-		return stale, nil
+		return nil
 	}
 	uid := next.UID
 	err = o.client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "pods"}).Namespace(next.Namespace).
 		Delete(ctx, next.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
-		return stale, nil
+		return nil
 	}
-	return stale, describe("Pod/"+next.Namespace+"/"+next.Name, "Pod", err)
+	return describe("Pod/"+next.Namespace+"/"+next.Name, "Pod", err)
 }
 
 // nextStale picks the pod to delete: a stale one that is not ready, for it serves nobody; else, once as many pods

@@ -123,3 +123,12 @@ func (w workload) isStale(pod *corev1.Pod) bool {
 	mark, _, _ := unstructured.NestedString(w.object.Object, "spec", "template", "metadata", "annotations", manifests.AnnotationTemplate)
 	return mark != "" && pod.Annotations[manifests.AnnotationTemplate] != mark
 }
+
+func (w workload) countStale(pods podsOf) (count int) {
+	for _, pod := range pods.pods {
+		if w.isStale(pod) {
+			count++
+		}
+	}
+	return count
+}
