@@ -48,9 +48,9 @@ func (s *Syncer) watch(ctx context.Context, want Want, state State, out *Outcome
 	return verdict, nil
 }
 
-// carry writes a release's stored objects if that is not done yet, judges them, and has the pods follow. An error leaves the question open,
-// but one that is about an object is a verdict: at once if trying again cannot help, and otherwise when the time is
-// over.
+// carry writes a release's stored objects if that is not done yet, judges them, and has the pods follow. An error
+// leaves the question open, but one that is about an object is a verdict: at once if trying again cannot help, and
+// otherwise when the time is over.
 func (s *Syncer) carry(ctx context.Context, want Want, record manifests.Record, as int, out *Outcome) (Verdict, error) {
 	if s.memory.watched != as {
 		s.begin(as)
