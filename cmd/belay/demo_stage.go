@@ -57,7 +57,8 @@ func (d *demo) start(ctx context.Context, program, node string) error {
 		node = "real"
 		if missing, err := outputOf(ctx, "", program, "check", "--node=real"); err != nil {
 			node = "simulated"
-			d.say("simulated nodes: nothing runs in the pods, a simulation plays them. A real node needs:\n%s%s", missing, problemsOf(err))
+			d.say("simulated nodes: nothing runs in the pods, a simulation plays them. A real node needs Linux, root (who gets the\n"+
+				"rest with `%s prepare --node=real`) and:\n%s%s", program, missing, problemsOf(err))
 		}
 	}
 	cmd := exec.Command(program, "start", "--node="+node, "--until-stdin-closes")
