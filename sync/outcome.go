@@ -79,11 +79,11 @@ func (s *Syncer) next(want Want, out Outcome) time.Duration {
 	const shortest, longest = 50 * time.Millisecond, time.Hour
 	now := s.Clock()
 	wait := longest
-	if out.Looked {
+	if !out.Unread && !out.State.RollingBack() { // then the next pass looks, as this one may not have
 		wait = s.nextLook(want, now)
-	}
-	if f := s.memory.building; f.last != nil && out.Looked && s.memory.head != "" {
-		wait = min(wait, f.until.Sub(now))
+		if f := s.memory.building; f.last != nil && s.memory.head != "" {
+			wait = min(wait, f.until.Sub(now))
+		}
 	}
 	if f := s.memory.settling; f.last != nil {
 		wait = min(wait, f.until.Sub(now))

@@ -429,3 +429,17 @@ func TestACorruptReleaseIsNotGuessed(t *testing.T) {
 		}
 	})
 }
+
+// The pass that ends a rollback has not looked at the remote; the next one must not be an hour away.
+func TestTheRemoteIsLookedAtAgainAfterARollback(t *testing.T) {
+	a := kept(t)
+	a.pushBad()
+	a.poll()
+	for a.result() == manifests.RollingBack {
+		a.passAfter(a.out.Next)
+	}
+	interval := a.spec.Source.Interval.Duration
+	if a.result() != manifests.RolledBack || a.out.Next > interval+interval/20 {
+		t.Errorf("it is %s, and the next pass in %s", a.result(), a.out.Next)
+	}
+}
