@@ -145,13 +145,15 @@ func unauthorized(account account) *Error {
 func join(errs []*Error) error {
 	errs = slices.DeleteFunc(errs, func(e *Error) bool { return e == nil })
 	slices.SortStableFunc(errs, func(a, b *Error) int {
-		if a.Temporary != b.Temporary {
-			if b.Temporary {
-				return -1
-			}
-			return 1
+		_, laterA, afterA := a.Describe()
+		_, laterB, afterB := b.Describe()
+		switch {
+		case laterA == laterB:
+			return cmp.Compare(afterB, afterA)
+		case laterB:
+			return -1
 		}
-		return cmp.Compare(b.RetryAfter, a.RetryAfter)
+		return 1
 	})
 	joined := make([]error, len(errs))
 	for i, e := range errs {

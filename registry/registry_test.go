@@ -142,7 +142,7 @@ func TestAMissingTagIsNotFound(t *testing.T) {
 	}
 }
 
-func TestWhatRetryingCannotHelpComesFirst(t *testing.T) {
+func TestTheLongestWaitComesFirst(t *testing.T) {
 	server := serve(t)
 	server.on("HEAD /v2/a/manifests/1", status(http.StatusBadGateway, nil))
 	server.on("HEAD /v2/b/manifests/1", status(http.StatusServiceUnavailable, http.Header{"Retry-After": {"7200"}}))
@@ -154,7 +154,7 @@ func TestWhatRetryingCannotHelpComesFirst(t *testing.T) {
 		e := err.(*Error)
 		got = append(got, strings.TrimPrefix(e.Image, server.host)+" "+string(e.Reason)+" "+e.RetryAfter.String())
 	}
-	want := []string{"/c:1 NotFound 0s", "/b:1 Unavailable 1h0m0s", "/a:1 Unavailable 0s"}
+	want := []string{"/b:1 Unavailable 1h0m0s", "/a:1 Unavailable 0s", "/c:1 NotFound 0s"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error("errors (-want +got):\n" + diff)
 	}

@@ -12,7 +12,7 @@ import (
 // Reason says in a word, fit for a condition, what kind of trouble an [Error] is.
 type Reason string
 
-// The reasons there are. None of them goes away by trying again but [Unreadable], perhaps.
+// The reasons there are. Only [Crashed], [Killed], [TimedOut] and [Unreadable] may go away by trying again.
 const (
 	Crashed              Reason = "Crashed" // the child of a [Process] ended without a result
 	DuplicateObject      Reason = "DuplicateObject"
@@ -20,6 +20,7 @@ const (
 	InvalidObject        Reason = "InvalidObject"
 	InvalidYAML          Reason = "InvalidYAML"
 	NothingRendered      Reason = "NothingRendered"
+	Killed               Reason = "Killed" // the child was, from outside
 	OutOfMemory          Reason = "OutOfMemory"
 	PathNotFound         Reason = "PathNotFound"
 	RemoteBase           Reason = "RemoteBase"
@@ -96,8 +97,8 @@ func (p place) fail(reason Reason, format string, args ...any) *Error {
 	return &Error{Reason: reason, File: p.file, Line: p.line, Detail: fmt.Sprintf(format, args...)}
 }
 
-// Describe tells the reason, and whether trying again may help: it may where the tree itself could not be read and its
-// error says so, and the tree's error then knows better.
+// Describe tells the reason, and whether trying again may help. Where the tree itself could not be read, the tree's
+// error knows better.
 func (e *Error) Describe() (reason string, temporary bool, after time.Duration) {
 	var tree interface {
 		Describe() (string, bool, time.Duration)
@@ -105,5 +106,9 @@ func (e *Error) Describe() (reason string, temporary bool, after time.Duration) 
 	if errors.As(e.err, &tree) {
 		return tree.Describe()
 	}
-	return string(e.Reason), e.Reason == Unreadable, 0
+	switch e.Reason {
+	case Crashed, Killed, TimedOut, Unreadable:
+		return string(e.Reason), true, 0
+	}
+	return string(e.Reason), false, 0
 }

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"errors"
 	"io/fs"
 	"path"
 	"strings"
@@ -33,10 +34,14 @@ func (b *builder) entry(name string, entry fs.DirEntry) error {
 		return b.directory(name)
 	case entry.Type()&fs.ModeSymlink != 0:
 		info, err := b.tree.stat(name)
-		if err != nil {
-			return unreadable(name, err)
-		}
-		if info.IsDir() {
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && !isYAML(name):
+			return nil
+		case errors.Is(err, fs.ErrNotExist):
+			return fail(PathNotFound, name, "is a symbolic link to a file that does not exist")
+		case err != nil:
+			return err
+		case info.IsDir():
 			return fail(Unsupported, name, "is a symbolic link to a directory; only a kustomization can lead there")
 		}
 	case entry.Type()&fs.ModeIrregular != 0: // a submodule: the tree says so when it is opened

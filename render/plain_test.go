@@ -1,6 +1,8 @@
 package render_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -111,4 +113,24 @@ func TestTheSameObjectTwiceNamesBothFiles(t *testing.T) {
 	tree := repository("-- a.yaml --\n" + configMap("x") + "-- b.yaml --\n" + configMap("x"))
 	_, err := render.Build(tree, "", render.Limits{})
 	fails(t, err, render.DuplicateObject, "ConfigMap/x is defined twice, in a.yaml and in b.yaml: keep one")
+}
+
+// A stray link is nobody's business unless its name asks to be read.
+func TestALinkToNothing(t *testing.T) {
+	dir := t.TempDir()
+	text := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
+	if err := os.WriteFile(filepath.Join(dir, "a.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("nowhere", filepath.Join(dir, "README.md")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := render.Build(os.DirFS(dir), "", render.Limits{}); err != nil {
+		t.Errorf("beside the manifests: %v", err)
+	}
+	if err := os.Symlink("nowhere", filepath.Join(dir, "b.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	_, err := render.Build(os.DirFS(dir), "", render.Limits{})
+	fails(t, err, render.PathNotFound, "b.yaml: is a symbolic link to a file that does not exist")
 }

@@ -85,12 +85,15 @@ func (p Process) start(ctx context.Context) (*child, error) {
 	return c, c.Start()
 }
 
-// died tells why a child ended without a result. What it wrote to stderr may quote the tree, and is only searched.
+// died tells why a child ended without a result. What it wrote to stderr may quote the tree, and is only searched. Only
+// its own limit of memory is a fault of the tree for sure.
 func (p Process) died(dir string, ended error, stderr string) error {
-	var exit *exec.ExitError
-	killed := errors.As(ended, &exit) && exit.ExitCode() == -1 // by the kernel: we did not
-	if killed || outOfMemory.MatchString(stderr) {
+	if outOfMemory.MatchString(stderr) {
 		return fail(OutOfMemory, dir, "rendering took more than the %d MiB of memory it may have", p.Memory>>20)
+	}
+	var exit *exec.ExitError
+	if errors.As(ended, &exit) && exit.ExitCode() == -1 { // by the kernel: we did not
+		return fail(Killed, dir, "the renderer was killed; the node or the agent's Pod may be short of memory")
 	}
 	return fail(Crashed, dir, "the renderer stopped without a result")
 }

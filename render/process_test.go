@@ -86,6 +86,21 @@ func TestAChildThatTakesTooMuchMemoryIsReported(t *testing.T) {
 	fails(t, err, render.OutOfMemory, "rendering took more than the 128 MiB of memory it may have")
 }
 
+// A kill from outside says nothing of the tree.
+func TestAChildThatIsKilledMayBeTriedAgain(t *testing.T) {
+	t.Parallel()
+	killed := render.Process{Command: []string{"/bin/sh", "-c", "kill -9 $$"}}
+	_, err := killed.Build(t.Context(), fstest.MapFS{}, "deploy")
+	fails(t, err, render.Killed, "deploy: the renderer was killed; the node or the agent's Pod may be short of memory")
+	var e *render.Error
+	if !errors.As(err, &e) {
+		t.Fatal(err)
+	}
+	if _, temporary, _ := e.Describe(); !temporary {
+		t.Error("it is not to be tried again")
+	}
+}
+
 func TestAChildThatSaysNothingIsReported(t *testing.T) {
 	t.Parallel()
 	_, err := render.Process{Command: []string{"/bin/false"}}.Build(t.Context(), fstest.MapFS{}, "deploy")

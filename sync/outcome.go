@@ -76,7 +76,7 @@ func (s *Syncer) next(want Want, out Outcome) time.Duration {
 	if out.Suspended {
 		return 0
 	}
-	const shortest, longest = 50 * time.Millisecond, time.Hour
+	const shortest, longest = 50 * time.Millisecond, 5 * time.Minute
 	now := s.Clock()
 	wait := longest
 	if !out.Unread && !out.State.RollingBack() { // then the next pass looks, as this one may not have

@@ -22,6 +22,7 @@ type agentFlags struct {
 	allowHTTP          bool
 	insecureRegistries []string
 	renderMemory       int64
+	renderConcurrency  int
 	verbose            bool
 }
 
@@ -59,6 +60,7 @@ func newAgent(flags *genericclioptions.ConfigFlags) *cobra.Command {
 	f.BoolVar(&a.allowHTTP, "allow-http", false, "accept http:// and file:// repositories")
 	f.StringArrayVar(&a.insecureRegistries, "insecure-registry", nil, "a registry, host[:port], that may be spoken to over plain HTTP and at a private address; may be given several times")
 	f.Int64Var(&a.renderMemory, "render-memory", 512<<20, "how many bytes of memory rendering one Sync may take")
+	f.IntVar(&a.renderConcurrency, "render-concurrency", 2, "how many Syncs are rendered side by side")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log more")
 	flags.AddFlags(cmd.PersistentFlags())
 	return cmd

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	gosync "sync"
@@ -23,7 +25,7 @@ import (
 // passes wires what belay is made of: for each Sync a Syncer with its source, journal and view of the cluster.
 type passes struct {
 	cluster  *cluster.Cluster
-	renderer render.Process
+	renderer renderer
 	resolver *registry.Resolver
 	flags    agentFlags
 
@@ -44,13 +46,18 @@ func newPasses(c *cluster.Cluster, flags agentFlags) (*passes, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding this program: %w", err)
 	}
-	resolver, err := registry.New(registry.Options{Insecure: flags.insecureRegistries, UserAgent: userAgent()})
+	resolver, err := registry.New(registry.Options{
+		Insecure: flags.insecureRegistries, Proxy: http.ProxyFromEnvironment, UserAgent: userAgent(),
+	})
 	if err != nil {
 		return nil, err
 	}
 	return &passes{
-		cluster:  c,
-		renderer: render.Process{Command: []string{self, renderChild}, Memory: flags.renderMemory},
+		cluster: c,
+		renderer: renderer{
+			process: render.Process{Command: []string{self, renderChild}, Memory: flags.renderMemory},
+			slots:   make(chan struct{}, max(1, flags.renderConcurrency)),
+		},
 		resolver: resolver,
 		flags:    flags,
 		syncers:  map[types.NamespacedName]*syncer{},
@@ -113,7 +120,11 @@ func (p *passes) syncerFor(s *v1alpha1.Sync) (*syncer, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	known := p.syncers[name]
-	if known == nil || known.uid != s.UID {
+	if known != nil && known.uid != s.UID { // another of the same name
+		known.source.remove()
+		known = nil
+	}
+	if known == nil {
 		known = p.newSyncer(name, s)
 		p.syncers[name] = known
 	}
@@ -159,6 +170,23 @@ func notes(events []sync.Event) []cluster.Note {
 		notes = append(notes, note)
 	}
 	return notes
+}
+
+// renderer renders a few trees at once, since each may take the memory that it is given.
+type renderer struct {
+	process render.Process
+	slots   chan struct{}
+}
+
+// Build implements [sync.Renderer].
+func (r renderer) Build(ctx context.Context, tree fs.FS, dir string) (manifests.Set, error) {
+	select {
+	case r.slots <- struct{}{}:
+		defer func() { <-r.slots }()
+	case <-ctx.Done():
+		return manifests.Set{}, fmt.Errorf("waiting for others to be rendered: %w", ctx.Err())
+	}
+	return r.process.Build(ctx, tree, dir)
 }
 
 // pinner makes pins of the resolver's digests.

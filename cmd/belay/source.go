@@ -99,11 +99,15 @@ func (s *source) auth(ctx context.Context) (git.Auth, error) {
 	return git.Auth{Username: data["username"], Password: data["password"], BearerToken: data["bearerToken"]}, nil
 }
 
-// checked drops the repository, and with it the credentials, when they were refused.
+// checked drops the repository, and with it the credentials, when they were refused. Many hosts say "not found" of what
+// a credential may not see.
 func (s *source) checked(err error) error {
 	var e *git.Error
-	if errors.As(err, &e) && (e.Reason == git.AuthenticationFailed || e.Reason == git.PermissionDenied) {
-		s.close()
+	if errors.As(err, &e) {
+		switch e.Reason {
+		case git.AuthenticationFailed, git.PermissionDenied, git.RepositoryNotFound:
+			s.close()
+		}
 	}
 	return err
 }

@@ -45,6 +45,9 @@ func (t *tree) read(dir entry) ([]entry, error) {
 			return nil, fail(UnsupportedEntry, "directory %q holds an entry named %.200q, which is not a valid name", dir.path, e.name)
 		}
 		e.path = path.Join(dir.path, e.name)
+		if len(e.path) > maxPath {
+			return nil, fail(UnsupportedEntry, "directory %.200q holds a path of more than %d bytes", dir.path, maxPath)
+		}
 		entries = append(entries, e)
 	}
 	slices.SortFunc(entries, byName)
@@ -89,10 +92,16 @@ func parseEntry(content []byte) (e entry, rest []byte, err error) {
 	return e, rest[len(e.hash):], nil
 }
 
+// Linux's limits of a name and of a path: what is longer is in no checkout.
+const (
+	maxName = 255
+	maxPath = 4096
+)
+
 // validName keeps out what Git itself never writes and what would not be one
 // element of a path. NUL ends a name, so none can hold it.
 func validName(name string) bool {
-	return name != "" && name != "." && name != ".." && !strings.EqualFold(name, ".git") &&
+	return name != "" && len(name) <= maxName && name != "." && name != ".." && !strings.EqualFold(name, ".git") &&
 		!strings.Contains(name, "/") && utf8.ValidString(name)
 }
 

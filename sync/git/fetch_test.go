@@ -299,3 +299,32 @@ func TestDeltasAreMeasuredByTheirResults(t *testing.T) {
 		}
 	}
 }
+
+// go-git holds all objects of a chain at once, so that a few bytes of deltas can ask for gigabytes.
+func TestAChainOfDeltasIsMeasuredAsAWhole(t *testing.T) {
+	s := newSource(t)
+	long := noise(1_000_000)
+	var commit, content string
+	for i := range 8 { // each is most like the one before
+		content = long[i*25_000 : i*25_000+100_000]
+		commit = s.commit("next", map[string]string{"a": content})
+	}
+	s.git("repack", "-adfq", "--depth=50")
+	packs, _ := filepath.Glob(filepath.Join(s.dir, ".git/objects/pack/*.idx"))
+	if chains := s.git("verify-pack", "-v", packs[0]); !strings.Contains(chains, "chain length = 3") {
+		t.Fatalf("no chain was made:\n%s", chains)
+	}
+	for name, dir := range caches(t) {
+		opts := serve(t, s).options()
+		opts.CacheDir = dir
+		opts.Limits.ObjectBytes = int64(len(content)) // any one fits; three in a chain do not
+		_, err := open(t, opts).Tree(t.Context(), commit)
+		if e := wantReason(t, err, git.TooLarge); e.Temporary || !strings.Contains(e.Detail, "chain of deltas") {
+			t.Errorf("%s: got %v", name, e)
+		}
+		opts.Limits.ObjectBytes *= 4
+		if got := readFile(t, open(t, opts), commit, "a"); got != content {
+			t.Errorf("%s: a is wrong", name)
+		}
+	}
+}

@@ -26,7 +26,8 @@ const (
 
 // httpClient asks one repository's host, and gives its credentials to no other.
 type httpClient struct {
-	base      *url.URL // moves with a redirect on the same host
+	remote    *url.URL // as it is configured
+	base      *url.URL // where it led; moves with a redirect on the same host
 	auth      Auth
 	userAgent string
 	client    *http.Client
@@ -43,6 +44,7 @@ func newHTTPClient(base *url.URL, opts Options) *httpClient {
 		}
 	}
 	return &httpClient{
+		remote:    base,
 		base:      base,
 		auth:      opts.Auth,
 		userAgent: cmp.Or(opts.UserAgent, "belay"),

@@ -100,6 +100,34 @@ func TestARedirectOnTheSameHostIsFollowedOnce(t *testing.T) {
 	}
 }
 
+func TestARedirectThatMovesOnIsFollowedAnew(t *testing.T) {
+	s := newSource(t)
+	want := s.commit("first", map[string]string{"a": "1"})
+	server := serve(t, s)
+	backend, alias := server.Config.Handler, "/one"
+	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if rest, ok := strings.CutPrefix(req.URL.Path, "/old"); ok {
+			http.Redirect(w, req, alias+rest+"?"+req.URL.RawQuery, http.StatusFound)
+			return
+		}
+		rest, ok := strings.CutPrefix(req.URL.Path, alias)
+		if !ok {
+			http.NotFound(w, req)
+			return
+		}
+		req.URL.Path = "/shop.git/.git" + rest
+		backend.ServeHTTP(w, req)
+	})
+	opts := server.options()
+	opts.URL = server.URL + "/old"
+	r := open(t, opts)
+	head(t, r)
+	alias = "/two" // and /one is gone
+	if got := head(t, r); got != want {
+		t.Errorf("Head = %s, want %s", got, want)
+	}
+}
+
 func TestAnErrorsBodyIsNeitherReadNorShown(t *testing.T) {
 	written := make(chan int, 1)
 	r := answer(t, func(w http.ResponseWriter, _ *http.Request) {

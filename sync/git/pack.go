@@ -38,7 +38,7 @@ func (s *store) add(pack io.Reader, dir string) error {
 }
 
 func (s *store) unpack(pack io.ReadSeeker) error {
-	if err := checkPack(pack, s.limits.ObjectBytes); err != nil {
+	if err := checkPack(pack, s.limits); err != nil {
 		return err
 	}
 	if _, err := pack.Seek(0, io.SeekStart); err != nil {
@@ -69,9 +69,10 @@ func (s *store) unpack(pack io.ReadSeeker) error {
 }
 
 // checkPack reads a pack through once: its structure, its checksum, and the
-// size that each object, or a delta's result, would take in memory. go-git takes
-// 4.7 GB for a pack of 1 MB that holds one blob of 1 GB.
-func checkPack(pack io.ReadSeeker, limit int64) error {
+// memory and time that go-git will take to unpack it, which bear no relation to
+// its size: 4.7 GB for a pack of 1 MB that holds one blob of 1 GB, and 2.8 GB
+// for one of 100 kB that holds ten deltas in a chain.
+func checkPack(pack io.ReadSeeker, limits Limits) error {
 	if _, err := pack.Seek(0, io.SeekStart); err != nil {
 		return diskError(err)
 	}
@@ -81,27 +82,71 @@ func checkPack(pack io.ReadSeeker, limit int64) error {
 	if err != nil {
 		return damaged
 	}
+	if count > maxObjects {
+		return fail(TooLarge, "the history holds %d objects, more than the limit of %d", count, maxObjects)
+	}
+	charge := charges{limits: limits, chains: map[int64]int64{}}
 	for range count {
 		header, err := scanner.NextObjectHeader()
 		if err != nil {
 			return damaged
 		}
 		size := header.Length
-		if size <= limit {
+		if size <= limits.ObjectBytes {
 			start := &prefix{}
 			if _, _, err := scanner.NextObject(start); err != nil {
 				return damaged
 			}
-			if header.Type == plumbing.OFSDeltaObject || header.Type == plumbing.REFDeltaObject {
+			if header.Type.IsDelta() {
 				size = start.deltaSize()
 			}
 		}
-		if size < 0 || size > limit {
-			return fail(TooLarge, "the history holds an object of %d bytes, more than the limit of %d", size, limit)
+		if err := charge.add(header, size); err != nil {
+			return err
 		}
 	}
 	if _, err := scanner.Checksum(); err != nil {
 		return damaged
+	}
+	return nil
+}
+
+const (
+	maxObjects   = 5_000_000
+	maxUnpacked  = 16 << 30 // of all objects together; it bounds the time
+	smallObject  = 32 << 10 // what is smaller is not worth a note
+	chainObjects = 2        // a chain of deltas may hold as much as so many of the largest objects
+)
+
+// charges adds up what unpacking takes. go-git holds every object of a chain of
+// deltas at once.
+type charges struct {
+	limits Limits
+	total  int64
+	chains map[int64]int64 // offset of an object → bytes of it and all that it is a delta of
+	byHash int64           // of all deltas that name their base by hash: they may be one chain
+}
+
+func (c *charges) add(header *packfile.ObjectHeader, size int64) error {
+	if size < 0 || size > c.limits.ObjectBytes {
+		return fail(TooLarge, "the history holds an object of %d bytes, more than the limit of %d", size, c.limits.ObjectBytes)
+	}
+	chain := size
+	switch header.Type {
+	case plumbing.OFSDeltaObject:
+		chain += c.chains[header.OffsetReference]
+	case plumbing.REFDeltaObject:
+		c.byHash += size
+		chain = c.byHash
+	}
+	if chain > smallObject {
+		c.chains[header.Offset] = chain
+	}
+	if most := chainObjects * c.limits.ObjectBytes; chain > most {
+		return fail(TooLarge, "the history holds a chain of deltas of %d bytes, more than the limit of %d; `git gc` on the server may shorten it", chain, most)
+	}
+	if c.total += size; c.total > maxUnpacked {
+		return fail(TooLarge, "the history unpacks to more than the limit of %d bytes", int64(maxUnpacked))
 	}
 	return nil
 }

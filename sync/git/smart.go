@@ -72,6 +72,7 @@ func misunderstood(err error) bool {
 // all its refs.
 func (s *smart) discover(ctx context.Context) error {
 	s.speaksV2, s.advertised = false, nil
+	s.http.base = s.http.remote // a redirect that was followed may lead nowhere by now
 	res, err := s.http.get(ctx, "/info/refs?service=git-upload-pack", maxRefsBytes)
 	if err != nil {
 		return err
