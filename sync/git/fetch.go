@@ -9,12 +9,7 @@ import (
 // fetch adds a commit, and what of its history is missing, to the store.
 func (r *Repository) fetch(ctx context.Context, commit plumbing.Hash) error {
 	haves := r.store.haves()
-	pack, err := r.remote.fetch(ctx, commit, haves)
-	if err != nil {
-		return err
-	}
-	defer pack.Close()
-	if err := r.store.add(pack, r.cacheDir); err != nil {
+	if err := r.transfer(ctx, commit, haves); err != nil {
 		return err
 	}
 	if !r.store.has(commit) {
@@ -30,6 +25,18 @@ func (r *Repository) fetch(ctx context.Context, commit plumbing.Hash) error {
 		return diskError(err)
 	}
 	return r.reopen()
+}
+
+// transfer brings a pack from the remote into the store.
+func (r *Repository) transfer(ctx context.Context, commit plumbing.Hash, haves []plumbing.Hash) error {
+	ctx, patience := newPatience(ctx, r.limits.Timeout)
+	defer patience.end()
+	pack, err := r.remote.fetch(ctx, commit, haves)
+	if err != nil {
+		return patience.told(err)
+	}
+	defer pack.Close()
+	return patience.told(r.store.add(patience.of(pack), r.cacheDir))
 }
 
 // reopen drops go-git's cache of decoded objects, which would grow to 96 MiB

@@ -294,3 +294,41 @@ func (w *cutWriter) Write(p []byte) (int, error) {
 	_, err := w.ResponseWriter.Write(p[:n])
 	return len(p), err
 }
+
+// The refs come at once, the pack byte by byte.
+func TestATransferThatTricklesIsEnded(t *testing.T) {
+	s := newSource(t)
+	commit := s.commit("first", map[string]string{"a": noise(20_000)})
+	server := serve(t, s)
+	backend := server.Config.Handler
+	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		backend.ServeHTTP(&trickle{w, req}, req)
+	})
+	opts := server.options()
+	opts.Limits.Timeout = 300 * time.Millisecond
+	_, err := open(t, opts).Tree(t.Context(), commit)
+	if e := wantReason(t, err, git.Timeout); !e.Temporary || !strings.Contains(e.Detail, "less than 1048576 bytes") {
+		t.Errorf("got %v", e)
+	}
+}
+
+// trickle writes two bytes at a time, each after a while, until the client has gone.
+type trickle struct {
+	http.ResponseWriter
+	req *http.Request
+}
+
+func (t *trickle) Write(b []byte) (int, error) {
+	for i := 0; i < len(b); i += 2 {
+		select {
+		case <-t.req.Context().Done():
+			return i, t.req.Context().Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+		if _, err := t.ResponseWriter.Write(b[i:min(i+2, len(b))]); err != nil {
+			return i, err
+		}
+		http.NewResponseController(t.ResponseWriter).Flush() //nolint:errcheck // a client that has gone
+	}
+	return len(b), nil
+}

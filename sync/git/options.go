@@ -55,7 +55,7 @@ type Limits struct {
 	ObjectBytes int64         // of any one object in the history, which go-git holds in memory: 128 MiB
 	BlobBytes   int64         // of one file that is read: 4 MiB
 	TreeEntries int           // that are read in one tree, all directories together: 100,000
-	Timeout     time.Duration // of one call's network: 60 s
+	Timeout     time.Duration // of an answer, and in which a transfer has to bring a MiB: 60 s
 }
 
 func (l Limits) withDefaults() Limits {

@@ -117,8 +117,6 @@ func (r *Repository) ensure(ctx context.Context, commit string) (*object.Commit,
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.limits.Timeout)
-	defer cancel()
 	if r.store != nil && r.store.damaged {
 		return r.anew(ctx, hash)
 	}
