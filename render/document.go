@@ -2,6 +2,7 @@ package render
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"unicode/utf8"
@@ -29,6 +30,31 @@ func parse(file string, content []byte) ([]document, error) {
 		line := 1 + bytes.Count(valid[:bytes.IndexByte(valid, 0)], []byte("\n"))
 		return nil, place{file, line}.fail(InvalidYAML, "is not UTF-8")
 	}
+	documents, err := scan(file, content)
+	if simple, ok := plainJSON(content); err != nil && ok {
+		return scan(file, simple)
+	}
+	return documents, err
+}
+
+// plainJSON is a JSON document without what YAML does not know of JSON: escaped slashes, halves of characters, tabs
+// between values.
+func plainJSON(content []byte) (simple []byte, ok bool) {
+	if !json.Valid(content) {
+		return nil, false
+	}
+	decoder := json.NewDecoder(bytes.NewReader(content))
+	decoder.UseNumber() // the digits as they are
+	var value any
+	if decoder.Decode(&value) != nil {
+		return nil, false
+	}
+	simple, err := json.Marshal(value)
+	return simple, err == nil
+}
+
+// scan finds the documents of a text that is UTF-8.
+func scan(file string, content []byte) ([]document, error) {
 	var documents []document
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	for {

@@ -7,6 +7,9 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/google/go-cmp/cmp"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
+
 	"github.com/belay-gitops/belay/render"
 )
 
@@ -133,4 +136,28 @@ func TestALinkToNothing(t *testing.T) {
 	}
 	_, err := render.Build(os.DirFS(dir), "", render.Limits{})
 	fails(t, err, render.PathNotFound, "b.yaml: is a symbolic link to a file that does not exist")
+}
+
+// JSON is not quite a part of YAML; what kubectl takes is taken.
+func TestJSONIsReadAsJSON(t *testing.T) {
+	for name, text := range map[string]string{
+		"escaped slash":     `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{"k":"a\/b"}}`,
+		"surrogate halves":  `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{"k":"\ud83d\ude00"}}`,
+		"indented by tabs":  "{\n\t\"apiVersion\": \"v1\",\n\t\"kind\": \"ConfigMap\",\n\t\"metadata\": {\"name\": \"a\"},\n\t\"data\": {\"k\": \"a\\/b\"}\n}",
+		"a number as it is": `{"apiVersion":"example.com/v1","kind":"Rope","metadata":{"name":"a"},"spec":{"n":9007199254740993,"k":"a\/b"}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			objects, err := render.Build(fstest.MapFS{"a.json": {Data: []byte(text)}}, "", render.Limits{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want map[string]any
+			if err := utiljson.Unmarshal([]byte(text), &want); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, objects.Objects()[0].Unstructured().Object); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
 }
