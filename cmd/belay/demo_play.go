@@ -192,10 +192,12 @@ func (d *demo) follow(ctx context.Context, commit string, expected int) (string,
 	return w.told, nil
 }
 
-// running proves that every pod runs a digest and, where containers run, that the Service answers.
+// imagesOfPods is what runs in the pods that are not on their way out.
+const imagesOfPods = `{{range .items}}{{if not .metadata.deletionTimestamp}}{{(index .status.containerStatuses 0).imageID}}{{"\n"}}{{end}}{{end}}`
+
+// running proves that all pods run a digest and, where containers run, that the Service answers.
 func (d *demo) running(ctx context.Context, commit, digest, answer string) (string, error) {
-	ids, err := d.stage.kubectl(ctx, "get", "pods", "--selector=app=hello", "--output",
-		`jsonpath={range .items[*]}{.status.containerStatuses[0].imageID}{"\n"}{end}`)
+	ids, err := d.stage.kubectl(ctx, "get", "pods", "--selector=app=hello", "--output", "go-template="+imagesOfPods)
 	if err != nil {
 		return "", err
 	}
