@@ -1,7 +1,6 @@
 package sync
 
 import (
-	"context"
 	"reflect"
 	"slices"
 
@@ -27,26 +26,12 @@ func passing(objects manifests.Set) []manifests.ID {
 
 // done names the Jobs of a new release that the kept one has run, word for word.
 func done(release, kept manifests.Set) []manifests.ID {
-	before := map[manifests.ID]manifests.Object{}
-	for _, o := range kept.Objects() {
-		before[o.ID()] = o
-	}
-	jobs := passing(release)
-	return slices.DeleteFunc(jobs, func(id manifests.ID) bool {
-		o, ok := before[id]
-		return !ok || !reflect.DeepEqual(o.Unstructured(), release.Object(id).Unstructured())
+	return slices.DeleteFunc(passing(release), func(id manifests.ID) bool {
+		return !reflect.DeepEqual(kept.Object(id).Unstructured(), release.Object(id).Unstructured())
 	})
 }
 
 // withoutDone is objects less the Jobs that are not to be run again.
 func withoutDone(objects []manifests.Object, done []manifests.ID) []manifests.Object {
 	return slices.DeleteFunc(slices.Clone(objects), func(o manifests.Object) bool { return slices.Contains(done, o.ID()) })
-}
-
-// wasKept tells whether a release has been healthy once.
-func (s *Syncer) wasKept(ctx context.Context, number int) bool {
-	records, err := s.Journal.Records(ctx)
-	return err == nil && slices.ContainsFunc(records, func(r manifests.Record) bool {
-		return r.Number == number && r.Outcome.Result == manifests.Kept
-	})
 }

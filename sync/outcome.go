@@ -28,7 +28,6 @@ type Outcome struct {
 	Pins    manifests.Pins // of the running release; nil where they are not known
 	Problem *Problem
 	Events  []Event
-	Options string
 	Next    time.Duration // when to be called again, if no watch calls sooner
 }
 
@@ -58,7 +57,6 @@ func (s *Syncer) report(ctx context.Context, want Want, out Outcome) Outcome {
 		out.Unread = true
 	}
 	out.Wanted, out.Disposition = s.memory.commit, s.memory.disposition
-	out.Options = optionsOf(want.Spec)
 	if running := out.State.Running(); running != nil && s.memory.listed.number == running.Number {
 		out.Pins = manifests.Pins{}
 		maps.Copy(out.Pins, s.memory.listed.pins)

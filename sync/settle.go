@@ -55,7 +55,7 @@ func (s *Syncer) carry(ctx context.Context, want Want, record manifests.Record, 
 	if s.memory.watched != as {
 		s.begin(as)
 	}
-	if _, err := s.write(ctx, record.Number, as); err != nil {
+	if _, err := s.write(ctx, record, as); err != nil {
 		return s.lasting(want, err)
 	}
 	verdict, err := s.observe(ctx, want, record, as, out)
@@ -89,7 +89,7 @@ func (s *Syncer) lasting(want Want, err error) (Verdict, error) {
 // all the same, if all of it is really there.
 func (s *Syncer) hope(ctx context.Context, want Want, state State, out *Outcome) (Verdict, error) {
 	record := *state.Newest
-	if _, err := s.write(ctx, record.Number, record.Number); err != nil {
+	if _, err := s.write(ctx, record, record.Number); err != nil {
 		return Verdict{Decision: Open}, err
 	}
 	verdict, err := s.observe(ctx, want, record, record.Number, out)
@@ -103,7 +103,7 @@ func (s *Syncer) hope(ctx context.Context, want Want, state State, out *Outcome)
 // be pruned before is tried again.
 func (s *Syncer) rest(ctx context.Context, want Want, state State, out *Outcome) (Verdict, error) {
 	record := *state.Running()
-	corrected, err := s.write(ctx, record.Number, record.Number)
+	corrected, err := s.write(ctx, record, record.Number)
 	if err != nil {
 		return Verdict{Decision: Open}, err
 	}
@@ -121,11 +121,11 @@ func (s *Syncer) rest(ctx context.Context, want Want, state State, out *Outcome)
 // write sees to it that the stored objects of a release are in the cluster, once in this process and again after
 // drift. As is the mark of having done so: the release's number, negative when it is written to roll back. It answers
 // what it wrote.
-func (s *Syncer) write(ctx context.Context, number, as int) (written []manifests.ID, err error) {
+func (s *Syncer) write(ctx context.Context, record manifests.Record, as int) (written []manifests.ID, err error) {
 	if s.memory.written == as {
 		return nil, nil
 	}
-	release, err := s.Journal.Load(ctx, number)
+	release, err := s.Journal.Load(ctx, record.Number)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func (s *Syncer) write(ctx context.Context, number, as int) (written []manifests
 		return nil, err
 	}
 	differing = withoutDone(differing, release.Done)
-	if s.wasKept(ctx, number) {
+	if record.Outcome.Result == manifests.Kept {
 		differing = withoutDone(differing, passing(release.Objects))
 	}
 	if err := s.apply(ctx, release, differing); err != nil {
