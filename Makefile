@@ -1,5 +1,6 @@
 # make demo    start a throwaway cluster and play what belay is for
 # make test    unit tests, and the promises on a real Kubernetes
+# make chaos   N=200: kill the agent so often at random moments, and count how often the cluster came out whole
 # make build   bin/belay and bin/belay-cluster
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -25,6 +26,13 @@ test: build unit
 	$(GO) test -count=1 -timeout 45m ./e2e
 	cd e2e/cluster && $(GO) test -count=1 -timeout 30m ./...
 
+# make test kills it 40 times. SEED repeats a run, as far as the machine lets it.
+N ?= 200
+.PHONY: chaos
+chaos: build
+	bin/belay-cluster prepare
+	CHAOS_N=$(N) CHAOS_SEED=$(SEED) $(GO) test -count=1 -timeout 0 -v -run '^TestKilledAgentLeavesOneRelease$$' ./e2e
+
 .PHONY: unit
 unit:
 	$(GO) test ./cmd/... ./manifests/... ./registry/... ./render/... ./sync/...
@@ -45,6 +53,7 @@ verify: generate
 	git diff --exit-code -- sync/api manifests/install
 	test -z "$$(gofmt -l cmd e2e manifests registry render sync | tee /dev/stderr)"
 	$(GO) vet ./...
+	$(GO) vet -tags failpoint ./sync/cluster
 	cd e2e/cluster && $(GO) vet ./...
 
 .PHONY: clean

@@ -29,6 +29,16 @@ const (
 	AnnotationPrune = "belay.dev/prune"
 	// AnnotationResolve set to "disabled" leaves an object's images as they are written.
 	AnnotationResolve = "belay.dev/resolve"
+	// AnnotationReconcile set to "disabled", in Git or on the object in the cluster, has belay leave an object alone:
+	// it is neither written nor deleted.
+	AnnotationReconcile = "belay.dev/reconcile"
+	// AnnotationSSA set to "IfNotPresent" has an object created and never changed; "Ignore" leaves it alone.
+	AnnotationSSA = "belay.dev/ssa"
+	// AnnotationForce set to "enabled" allows an object to be deleted and made anew when a field that cannot be changed
+	// is to change, and for that cause only.
+	AnnotationForce = "belay.dev/force"
+	// AnnotationWave is a number, 0 where there is none: objects of a lower wave are written first.
+	AnnotationWave = "belay.dev/wave"
 )
 
 // ID names an object in a cluster, whatever version it is read in.

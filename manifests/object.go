@@ -2,6 +2,7 @@ package manifests
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/validation/path"
@@ -99,6 +100,12 @@ func (o Object) GroupVersionKind() schema.GroupVersionKind { return o.content.Gr
 
 // Annotation is the value of one of the object's annotations, or "".
 func (o Object) Annotation(key string) string { return o.content.GetAnnotations()[key] }
+
+// Wave is the object's belay.dev/wave; 0 without one.
+func (o Object) Wave() int {
+	wave, _ := strconv.Atoi(o.Annotation(AnnotationWave)) // anything but a number is refused when the object is placed
+	return wave
+}
 
 // Unstructured is a copy of the object's content.
 func (o Object) Unstructured() *unstructured.Unstructured { return o.content.DeepCopy() }

@@ -1,6 +1,11 @@
 package manifests
 
-import "time"
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
 
 // Commit is what people know a commit by.
 type Commit struct {
@@ -50,7 +55,17 @@ const (
 
 // Refused tells the results that hold a release: it is not tried again by itself.
 func (r Result) Refused() bool {
-	return r == RollingBack || r == RolledBack || r == RollbackFailed || r == Failed
+	return r.WentBack() || r == Failed
+}
+
+// WentBack tells the results that went, or go, back to an earlier release.
+func (r Result) WentBack() bool {
+	return r == RollingBack || r == RolledBack || r == RollbackFailed
+}
+
+// Known tells the results that this belay knows from those of a later one.
+func (r Result) Known() bool {
+	return r == Applying || r == Kept || r == Superseded || r.Refused()
 }
 
 // Record is what the journal knows of a stored release without reading its objects. Everything but Outcome is
@@ -61,7 +76,7 @@ type Record struct {
 	Rendered string    // of [Release.Rendered]
 	Objects  string    // the [Set.Digest] of the pinned objects
 	Options  string    // of [Release.Options]
-	At       time.Time // when it was stored, by the agent's clock; for people, never compared
+	At       time.Time // when it was stored, by the agent's clock; compared with each other only
 	Outcome  Outcome
 }
 
@@ -75,4 +90,35 @@ type Outcome struct {
 	Options string `json:"options,omitempty"`
 	// Pruned says that everything in [Release.Owned] is confirmed gone.
 	Pruned bool `json:"pruned,omitempty"`
+	// Healthy says that the release was kept once; people may have gone back from it since.
+	Healthy bool `json:"healthy,omitempty"`
+	// To is the release that a refused one was gone back to; 0 where there was none, or where an earlier belay wrote
+	// this, which always went to the last one kept.
+	To int `json:"to,omitempty"`
+	// Request is when people asked for the rollback, as they wrote it; empty where health checks did.
+	Request string `json:"request,omitempty"`
+	// Past are the releases gone back to before To: their objects may be there as well until Pruned.
+	Past []int `json:"past,omitempty"`
+	// Left are digests of objects that people have gone back from as well, though not from this release: they are held
+	// with it.
+	Left []string `json:"left,omitempty"`
+	// Unhealthy says that health checks had refused the release before people went further back.
+	Unhealthy bool `json:"unhealthy,omitempty"`
+	// Suspects are the pins of a refused release that differ from those of the release gone back to, for the same
+	// image: what moved, and failed.
+	Suspects Pins `json:"suspects,omitempty"`
+	// Thawed says that somebody has asked for a new try since.
+	Thawed bool `json:"thawed,omitempty"`
+}
+
+// WasKept tells whether the release was healthy once.
+func (o Outcome) WasKept() bool { return o.Result == Kept || o.Healthy }
+
+// Numbers lists releases for a message, the last one first: "7, 6, 4".
+func Numbers(records []Record) string {
+	var list []string
+	for _, r := range slices.Backward(records) {
+		list = append(list, strconv.Itoa(r.Number))
+	}
+	return strings.Join(list, ", ")
 }

@@ -22,6 +22,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"runtime/debug"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -136,7 +137,12 @@ func (r *Resolver) Resolve(ctx context.Context, images []string) (map[string]str
 	var group errgroup.Group
 	group.SetLimit(r.concurrency)
 	for i, ref := range refs {
-		group.Go(func() error {
+		group.Go(func() (panicked error) {
+			defer func() {
+				if cause := recover(); cause != nil {
+					panicked = fmt.Errorf("%v\n%s", cause, debug.Stack())
+				}
+			}()
 			digest, err := pass.resolve(ctx, ref)
 			if err != nil {
 				errs[i] = explain(ref, err)
@@ -145,7 +151,10 @@ func (r *Resolver) Resolve(ctx context.Context, images []string) (map[string]str
 			return nil
 		})
 	}
-	group.Wait() // each error is kept, none is returned
+	// Each error is kept, none is returned. A panic goes on in the caller, where it ends one pass and not the agent.
+	if panicked := group.Wait(); panicked != nil {
+		panic(panicked.Error())
+	}
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("resolving images: %w", context.Cause(ctx))
 	}

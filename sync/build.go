@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -14,7 +13,7 @@ import (
 )
 
 // build takes a commit as far as a release: tree, objects, pinned objects.
-func (s *Syncer) build(ctx context.Context, want Want, in input, state State) (manifests.Release, error) {
+func (s *Syncer) build(ctx context.Context, want Want, in input, state State, out *Outcome) (manifests.Release, error) {
 	commit, err := s.Source.Commit(ctx, in.commit)
 	if err != nil {
 		return manifests.Release{}, err
@@ -31,25 +30,23 @@ func (s *Syncer) build(ctx context.Context, want Want, in input, state State) (m
 	if objects, err = s.placed(ctx, objects); err != nil {
 		return manifests.Release{}, err
 	}
-	pins, err := s.pins(ctx, want, objects, state)
-	if err != nil {
-		return manifests.Release{}, err
-	}
-	pinned, err := objects.Pin(pins)
-	if err != nil {
-		return manifests.Release{}, err
-	}
-	if pinned, err = pinned.StampTemplates(); err != nil {
-		return manifests.Release{}, err
-	}
-	return manifests.Release{
+	release := manifests.Release{
 		Commit:   commit,
 		Path:     want.Spec.Source.Path,
-		Pins:     pins,
 		Rendered: objects.Digest(),
 		Options:  in.options,
-		Objects:  pinned,
-	}, nil
+		Objects:  objects,
+	}
+	if release.Pins, err = s.pins(ctx, want, release, state, out); err != nil {
+		return manifests.Release{}, err
+	}
+	if objects, err = objects.Pin(release.Pins); err != nil {
+		return manifests.Release{}, err
+	}
+	if release.Objects, err = objects.StampTemplates(); err != nil {
+		return manifests.Release{}, err
+	}
+	return release, nil
 }
 
 // placed gives the objects the namespaces they go to and this Sync's labels.
@@ -58,54 +55,15 @@ func (s *Syncer) placed(ctx context.Context, objects manifests.Set) (manifests.S
 		return manifests.Set{}, refusal{"NothingRendered",
 			"the path renders to no object at all; to take everything down, delete the Sync"}
 	}
-	placed, err := s.Cluster.Place(ctx, objects)
+	encoded, err := objects.EncodeSecrets()
+	if err != nil {
+		return manifests.Set{}, err
+	}
+	placed, err := s.Cluster.Place(ctx, encoded)
 	if err != nil {
 		return manifests.Set{}, err
 	}
 	return placed.OwnedBy(s.Namespace, s.Name)
-}
-
-// pins answers what to run for each image. Objects that a kept release had already, word for word, take that
-// release's pins, so that `git revert` brings the bytes back although the tags have moved since.
-func (s *Syncer) pins(ctx context.Context, want Want, objects manifests.Set, state State) (manifests.Pins, error) {
-	if want.Spec.Images.Resolve == v1alpha1.ResolveNever {
-		return nil, nil
-	}
-	names := objects.ImageNames()
-	if len(names) == 0 {
-		return nil, nil
-	}
-	pins, err := s.pinsBefore(ctx, objects.Digest(), names)
-	if err != nil || pins != nil {
-		return pins, err
-	}
-	if pins, err = s.Resolver.Pin(ctx, names); err != nil {
-		return nil, imageProblem(err, objects)
-	}
-	return pins, nil
-}
-
-// pinsBefore is the pins of the last kept release that was rendered alike and pinned all of the images; nil without
-// one.
-func (s *Syncer) pinsBefore(ctx context.Context, rendered string, images []string) (manifests.Pins, error) {
-	records, err := s.Journal.Records(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, record := range slices.Backward(records) {
-		if record.Outcome.Result != manifests.Kept || record.Rendered != rendered {
-			continue
-		}
-		release, err := s.Journal.Load(ctx, record.Number)
-		if err != nil {
-			return nil, err
-		}
-		unpinned := func(image string) bool { return release.Pins[image] == "" }
-		if !slices.ContainsFunc(images, unpinned) {
-			return release.Pins, nil
-		}
-	}
-	return nil, nil
 }
 
 // holdings is what may be in the cluster on a Sync's behalf.
@@ -127,9 +85,15 @@ func (s *Syncer) owned(ctx context.Context, state State) (holdings, error) {
 		if err != nil {
 			return holdings{}, err
 		}
-		owned.ids = manifests.Union(owned.ids, release.Objects.IDs())
+		if !isGone(*record, state) {
+			owned.ids = manifests.Union(owned.ids, release.Objects.IDs())
+		}
 		if !record.Outcome.Pruned {
-			owned.ids = manifests.Union(owned.ids, release.Owned)
+			past, err := s.past(ctx, record.Outcome)
+			if err != nil {
+				return holdings{}, err
+			}
+			owned.ids = manifests.Union(owned.ids, release.Owned, past)
 		}
 		if record == state.Kept {
 			owned.kept = release.Objects
@@ -141,11 +105,37 @@ func (s *Syncer) owned(ctx context.Context, state State) (holdings, error) {
 	return owned, nil
 }
 
+// isGone tells that nothing is left of a release that was gone back from, but for what the one gone back to has as well.
+func isGone(record manifests.Record, state State) bool {
+	return record.Outcome.Pruned && record.Outcome.Result.WentBack() && state.Kept != nil && state.Kept.Number != record.Number
+}
+
+// past names the objects of releases that were gone back to before people went further. Of one that is not stored any
+// more nothing can be known.
+func (s *Syncer) past(ctx context.Context, outcome manifests.Outcome) ([]manifests.ID, error) {
+	records, err := s.Journal.Records(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var ids []manifests.ID
+	for _, number := range outcome.Past {
+		if find(records, number) == nil {
+			continue
+		}
+		release, err := s.Journal.Load(ctx, number)
+		if err != nil {
+			return nil, err
+		}
+		ids = manifests.Union(ids, release.Objects.IDs())
+	}
+	return ids, nil
+}
+
 // optionsOf is a digest of what in a spec bears on a release. A change of it is a reason to look again at a
 // commit that was refused.
 func optionsOf(spec v1alpha1.Spec) string {
 	spec.Suspend = false
-	spec.Source.Interval = metav1.Duration{}
+	spec.Source.Interval, spec.Images.Interval = metav1.Duration{}, metav1.Duration{}
 	text, _ := json.Marshal(spec) // a spec is plain data: it always marshals
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:8])

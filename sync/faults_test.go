@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/belay-gitops/belay/manifests"
 	"github.com/belay-gitops/belay/sync/api/v1alpha1"
@@ -164,7 +165,7 @@ func TestASuspendedSyncThatIsHeldNeedsNoJournal(t *testing.T) {
 func TestARetryThatCouldNotBeMadeYetIsNotForgotten(t *testing.T) {
 	t.Run("for Git was down", func(t *testing.T) {
 		a := held(t)
-		a.retryAt = "now"
+		a.asked[v1alpha1.AnnotationRetryAt] = "now"
 		a.refuse["Head"] = down
 		a.poll()
 		clear(a.refuse)
@@ -175,7 +176,7 @@ func TestARetryThatCouldNotBeMadeYetIsNotForgotten(t *testing.T) {
 	})
 	t.Run("for the registry was down", func(t *testing.T) {
 		a := held(t)
-		a.retryAt = "now"
+		a.asked[v1alpha1.AnnotationRetryAt] = "now"
 		a.refuse["Pin"] = down
 		a.pass()
 		clear(a.refuse)
@@ -188,7 +189,7 @@ func TestARetryThatCouldNotBeMadeYetIsNotForgotten(t *testing.T) {
 		a := kept(t)
 		a.pushBad()
 		a.poll()
-		a.retryAt = "now"
+		a.asked[v1alpha1.AnnotationRetryAt] = "now"
 		a.pass()
 		a.until("v2", manifests.RolledBack)
 		a.settle()
@@ -396,5 +397,41 @@ func TestImagesOfTheReleaseBeforeAreNotToldAnyMore(t *testing.T) {
 func TestMessagesHoldNoControlCharactersOfTheSecondSet(t *testing.T) {
 	if got := shorten("a\u009b31mb\u0085c"); strings.ContainsAny(got, "\u009b\u0085") {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestFollowIsNotPolledWhileSomethingElseIsTriedAgain(t *testing.T) {
+	a := following(t)
+	a.spec.Images.Interval = metav1.Duration{Duration: time.Second}
+	a.push("v2", config("vars", "2"), web("cart", "acme/cart:1"), web("side", "acme/side:1"))
+	a.refuse["Differing"] = down
+	a.poll()
+	passes := 0
+	for end := a.now.Add(10 * time.Minute); a.now.Before(end); passes++ {
+		a.pass()
+		a.now = a.now.Add(a.out.Next)
+		if passes > 200 {
+			break
+		}
+	}
+	if passes > 60 {
+		t.Errorf("%d passes in ten minutes", passes)
+	}
+}
+
+func TestARequestToGoBackThatCannotBeNotedIsNotPolled(t *testing.T) {
+	a := twice(t)
+	a.takeBack("now", "")
+	a.refuse["Mark"] = down
+	passes := 0
+	for end := a.now.Add(10 * time.Minute); a.now.Before(end); passes++ {
+		a.pass()
+		a.now = a.now.Add(a.out.Next)
+		if passes > 200 {
+			break
+		}
+	}
+	if passes > 60 {
+		t.Errorf("%d passes in ten minutes", passes)
 	}
 }

@@ -29,7 +29,7 @@ func (a *agent) mend() { a.tags["acme/cart:2"] = "sha256:two" }
 func TestAHeldReleaseIsNotTriedAgain(t *testing.T) {
 	for name, change := range map[string]func(a *agent){
 		"by itself":            func(*agent) {},
-		"when somebody polls":  func(a *agent) { a.syncAt = "now" },
+		"when somebody polls":  func(a *agent) { a.asked[v1alpha1.AnnotationSyncAt] = "now" },
 		"by another process":   func(a *agent) { a.restart() },
 		"under another commit": func(a *agent) { a.tree["v2b"], a.head = a.tree["v2"], "v2b" },
 		"after a force-push to the kept commit and back": func(a *agent) {
@@ -69,7 +69,7 @@ func TestAHeldReleaseIsNotTriedAgain(t *testing.T) {
 
 func TestAHoldEndsWithWhateverIsNew(t *testing.T) {
 	for name, change := range map[string]func(a *agent){
-		"a retry":                 func(a *agent) { a.retryAt = "now" },
+		"a retry":                 func(a *agent) { a.asked[v1alpha1.AnnotationRetryAt] = "now" },
 		"a changed timeout":       func(a *agent) { a.spec.Health.Timeout.Duration = time.Hour; a.gen++ },
 		"another service account": func(a *agent) { a.spec.Apply.ServiceAccountName = "deployer"; a.gen++ },
 		"another commit": func(a *agent) {
@@ -94,7 +94,7 @@ func TestAHoldEndsWithWhateverIsNew(t *testing.T) {
 
 func TestARetryIsGoodForOneTry(t *testing.T) {
 	a := held(t)
-	a.retryAt = "now"
+	a.asked[v1alpha1.AnnotationRetryAt] = "now"
 	a.settle()
 	if len(a.records) != 3 || a.result() != manifests.RolledBack {
 		t.Errorf("%d releases, %s", len(a.records), a.result())
@@ -159,7 +159,7 @@ func TestGitRevertBringsBackTheBytes(t *testing.T) {
 func TestPinsOfAReleaseThatWasNeverHealthyAreNotTakenAgain(t *testing.T) {
 	a := held(t)
 	a.mend()
-	a.retryAt = "now"
+	a.asked[v1alpha1.AnnotationRetryAt] = "now"
 	a.settle()
 	if diff := cmp.Diff(liveV2, a.inLive()); diff != "" {
 		t.Error(diff)

@@ -31,7 +31,7 @@ func done(release, kept manifests.Set) []manifests.ID {
 	})
 }
 
-// withoutDone is objects less the Jobs that are not to be run again.
-func withoutDone(objects []manifests.Object, done []manifests.ID) []manifests.Object {
-	return slices.DeleteFunc(slices.Clone(objects), func(o manifests.Object) bool { return slices.Contains(done, o.ID()) })
+// without is objects less those named.
+func without(objects []manifests.Object, ids []manifests.ID) []manifests.Object {
+	return slices.DeleteFunc(slices.Clone(objects), func(o manifests.Object) bool { return slices.Contains(ids, o.ID()) })
 }

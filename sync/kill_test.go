@@ -1,3 +1,5 @@
+// FAULTS, Rollback: killed in the middle of a rollback; FAULTS, Agent: SIGKILL at any point.
+
 package sync
 
 import (
@@ -122,6 +124,42 @@ func TestAKillAtAnyMomentOrphansNothing(t *testing.T) {
 			},
 			end: (*agent).settle, want: liveV1,
 		},
+		{
+			name:  "of a rollback by hand",
+			start: func(t testing.TB) *agent { a := twice(t); a.takeBack("now", ""); return a },
+			end:   (*agent).settle, want: liveV1, holds: true,
+		},
+		{
+			name: "of a rollback by hand past a release",
+			start: func(t testing.TB) *agent {
+				a := twice(t)
+				a.push("v3", config("vars", "3"), config("third", "3"))
+				a.until("v3", manifests.Kept)
+				a.takeBack("now", `,"to":1`)
+				return a
+			},
+			end: (*agent).settle, want: liveV1, holds: true,
+		},
+		{
+			name: "of a release in waves",
+			start: func(t testing.TB) *agent {
+				a := kept(t)
+				a.pushGood()
+				a.push("v2", inWave("-1", config("vars", "2")), inWave("1", web("cart", "acme/cart:2")), inWave("2", config("new", "2")))
+				return a
+			},
+			end: (*agent).settle, want: liveV2,
+		},
+		{
+			name: "of a bad release in waves",
+			start: func(t testing.TB) *agent {
+				a := kept(t)
+				a.pushBad()
+				a.push("v2", config("vars", "2"), inWave("1", web("cart", "acme/cart:2")), inWave("2", config("new", "2")))
+				return a
+			},
+			end: (*agent).settle, want: liveV1, holds: true,
+		},
 	} {
 		t.Run(scenario.name, func(t *testing.T) {
 			kills := 0
@@ -170,7 +208,7 @@ func TestAKillAtAnyMomentOrphansNothing(t *testing.T) {
 // checkRecorded looks for objects in the cluster that no record that counts knows of.
 func checkRecorded(t *testing.T, a *agent, where string) {
 	t.Helper()
-	state := stateOf(a.records)
+	state := StateOf(a.records)
 	known := map[manifests.ID]bool{}
 	for _, record := range []*manifests.Record{state.Newest, state.Kept} {
 		if record == nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/belay-gitops/belay/manifests"
+	"github.com/belay-gitops/belay/sync/api/v1alpha1"
 )
 
 // Outcome is all that a pass has to say. Status, events and the next call are derived from it.
@@ -15,10 +16,14 @@ type Outcome struct {
 	Suspended bool
 	Unread    bool             // the journal cannot be read: what was said before stands
 	Looked    bool             // a request to look at the remote has been heard
-	Decided   bool             // a request to try again has been, too: there is a decision on the wanted commit
+	Decided   bool             // requests to try again or resolve anew have been, too: there is a decision on the wanted commit
+	Undecided *Problem         // why there is none, if that was looked for in vain
+	GoneBack  bool             // a request to go back has been carried out or refused
 	Wanted    manifests.Commit // zero while the remote has not answered yet
 	Records   []manifests.Record
 	State     State
+	Frozen    bool
+	Thaw      string // how the freeze is ended
 	// Disposition of the wanted commit; empty while it has not been built in this process.
 	Disposition Disposition
 	// Written tells that all objects of the release under way have been written.
@@ -50,11 +55,14 @@ func warning(reason, format string, args ...any) Event {
 
 // report completes an outcome with what this process remembers and with the time of the next pass.
 func (s *Syncer) report(ctx context.Context, want Want, out Outcome) Outcome {
-	if records, err := s.Journal.Records(ctx); err == nil {
-		out.Records = settled(records)
-		out.State = stateOf(out.Records)
+	if records, err := s.records(ctx); err == nil {
+		out.Records = records
+		out.State, out.Frozen = StateOf(out.Records), frozen(out.Records)
 	} else {
 		out.Unread = true
+	}
+	if out.Frozen {
+		out.Thaw = s.thaw()
 	}
 	out.Wanted, out.Disposition = s.memory.commit, s.memory.disposition
 	if running := out.State.Running(); running != nil && s.memory.listed.number == running.Number {
@@ -77,14 +85,23 @@ func (s *Syncer) next(want Want, out Outcome) time.Duration {
 	const shortest, longest = 50 * time.Millisecond, 5 * time.Minute
 	now := s.Clock()
 	wait := longest
-	if !out.Unread && !out.State.RollingBack() { // then the next pass looks, as this one may not have
+	if !out.Looked && !out.Unread && !out.State.RollingBack() && s.memory.settling.last == nil {
+		return shortest // a rollback has just ended, and what was pushed meanwhile has not been looked at
+	}
+	if out.Looked && !out.State.RollingBack() {
 		wait = s.nextLook(want, now)
 		if f := s.memory.building; f.last != nil && s.memory.head != "" {
 			wait = min(wait, f.until.Sub(now))
 		}
+		if out.Decided && want.Spec.Images.Resolve == v1alpha1.ResolveFollow {
+			wait = min(wait, s.nextFollow(want, now))
+		}
 	}
 	if f := s.memory.settling; f.last != nil {
 		wait = min(wait, f.until.Sub(now))
+	}
+	if s.memory.fights.pausing(now) {
+		wait = min(wait, s.memory.fights.until.Sub(now))
 	}
 	underWay := out.State.Newest != nil && !out.State.Settled()
 	if underWay && out.Verdict.Decision == Open && out.Verdict.Wait > 0 {
@@ -107,6 +124,14 @@ func describe(c manifests.Commit) string {
 		return short(c.Hash)
 	}
 	return fmt.Sprintf("%s %q", short(c.Hash), c.Subject)
+}
+
+// firstRunes is the beginning of a text.
+func firstRunes(text string, most int) string {
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return text
 }
 
 func short(hash string) string { return hash[:min(7, len(hash))] }

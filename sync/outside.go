@@ -34,25 +34,27 @@ type Resolver interface {
 type Cluster interface {
 	// Place gives every object the namespace that it is going to live in.
 	Place(ctx context.Context, objects manifests.Set) (manifests.Set, error)
-	// Differing lets the API server try each object without writing it, and answers those that would change
-	// something, and of them those that are there already and nobody's. An error is about all that it refused.
-	Differing(ctx context.Context, objects manifests.Set) (differing []manifests.Object, adopted []manifests.ID, err error)
-	// Apply writes objects side by side.
-	Apply(ctx context.Context, objects []manifests.Object) error
-	// Delete deletes what is there of ids and belongs to this Sync, and answers what is not gone yet.
-	// Objects that people asked to keep are let go of, and count as gone.
-	Delete(ctx context.Context, ids []manifests.ID) (left []manifests.ID, err error)
+	// Differing lets the API server try each object without writing it, and answers what would change. An error is
+	// about all that it refused. Fields that another manager holds are refused; insist overrules the others, for what
+	// was this Sync's before.
+	Differing(ctx context.Context, objects manifests.Set, insist bool) (manifests.Changes, error)
+	// Apply writes objects side by side, as Differing answered them.
+	Apply(ctx context.Context, objects []manifests.Object, insist bool) error
+	// Delete deletes what is there of ids and belongs to this Sync. Objects that people asked to keep, those that hold
+	// data, and those that another Sync wants, are let go of. What it answers counts also with an error.
+	Delete(ctx context.Context, ids []manifests.ID) (manifests.Deletion, error)
 	// LetGo takes this Sync's labels off what is there of ids; the objects stay.
 	LetGo(ctx context.Context, ids []manifests.ID) error
-	// Known names the objects that bear this Sync's labels, of the kinds that are watched by now. It is for when the
-	// journal cannot be read.
+	// Known names the objects that bear this Sync's labels, of all kinds. It costs a request for each kind, and is for when
+	// the journal does not tell any more.
 	Known(ctx context.Context) ([]manifests.ID, error)
 	// Health tells how each object is, from watches; closely, while a release is judged, with the pods behind the
 	// workloads.
 	Health(ctx context.Context, ids []manifests.ID, closely bool) ([]manifests.Health, error)
 	// ReplacePods deletes the next pod of an older template, where no controller does (see
-	// [manifests.ReplacesNoPods]) and it is the turn of one. The pods are those that Health looked at closely.
-	ReplacePods(ctx context.Context, ids []manifests.ID) error
+	// [manifests.ReplacesNoPods]) and it is the turn of one, and pods that hold up a StatefulSet. Back says that the
+	// pods to replace are those of a refused release. The pods are those that Health looked at closely.
+	ReplacePods(ctx context.Context, ids []manifests.ID, back bool) error
 }
 
 // Journal keeps a Sync's releases.
@@ -61,8 +63,10 @@ type Journal interface {
 	Records(ctx context.Context) ([]manifests.Record, error)
 	// Load reads a release back, checked against its checksum.
 	Load(ctx context.Context, number int) (manifests.Release, error)
-	// Store writes a release, Applying, and lets go of the oldest so that keep are left.
-	Store(ctx context.Context, release manifests.Release, keep int) error
+	// Store writes a release, Applying.
+	Store(ctx context.Context, release manifests.Release) error
+	// Drop deletes a release.
+	Drop(ctx context.Context, number int) error
 	// Mark writes what became of a release.
 	Mark(ctx context.Context, number int, outcome manifests.Outcome) error
 }

@@ -344,7 +344,7 @@ func TestTemporaryErrorsNeverRollBack(t *testing.T) {
 			a.refuse[call] = down
 			for range 50 {
 				a.passAfter(time.Minute)
-				if state := stateOf(a.records); state.Newest.Outcome.Result.Refused() {
+				if state := StateOf(a.records); state.Newest.Outcome.Result.Refused() {
 					t.Fatalf("it is %s", state.Newest.Outcome.Result)
 				}
 			}
@@ -415,3 +415,19 @@ func TestAPassNeverBlocks(t *testing.T) {
 }
 
 func isReconciling(c metav1.Condition) bool { return c.Type == v1alpha1.Reconciling }
+
+func TestTheCommitThatGoesOnBeingJudgedIsToldAsDeployed(t *testing.T) {
+	a := kept(t)
+	a.pushGood()
+	a.poll()
+	a.tree["v2b"], a.head = a.tree["v2"], "v2b"
+	a.settle()
+	if a.status.Deployed.Commit != "v2b" {
+		t.Errorf("deployed is %+v", a.status.Deployed)
+	}
+	a.restart()
+	a.settle()
+	if a.status.Deployed.Commit != "v2b" {
+		t.Errorf("deployed is %+v", a.status.Deployed)
+	}
+}

@@ -1,6 +1,8 @@
 package sync
 
 import (
+	"maps"
+	"math"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -8,24 +10,44 @@ import (
 	"github.com/belay-gitops/belay/manifests"
 )
 
-// Plan is what is written, tier after tier, and what is deleted once the release has proved healthy.
+// Plan is what is written, wave after wave, and what is deleted once the release has proved healthy.
 type Plan struct {
-	Tiers [][]manifests.Object
+	Waves []Wave
 	Prune []manifests.ID
+}
+
+// Wave is the objects of one belay.dev/wave, written tier after tier.
+type Wave struct {
+	Number int
+	Tiers  [][]manifests.Object
 }
 
 // plan orders the objects that differ and finds what has left: what this Sync owned and the release no longer
 // has.
 func plan(release manifests.Release, differing []manifests.Object) Plan {
-	byTier := make([][]manifests.Object, lastTier+1)
+	waves := map[int][][]manifests.Object{}
 	for _, o := range differing {
-		t := tier(o.ID().GroupKind())
-		byTier[t] = append(byTier[t], o)
+		number, t := o.Wave(), tier(o.ID().GroupKind())
+		if waves[number] == nil {
+			waves[number] = make([][]manifests.Object, lastTier+1)
+		}
+		waves[number][t] = append(waves[number][t], o)
 	}
-	return Plan{
-		Tiers: slices.DeleteFunc(byTier, func(objects []manifests.Object) bool { return len(objects) == 0 }),
-		Prune: manifests.Without(release.Owned, release.Objects.IDs()),
+	p := Plan{Prune: manifests.Without(release.Owned, release.Objects.IDs())}
+	for _, number := range slices.Sorted(maps.Keys(waves)) {
+		tiers := slices.DeleteFunc(waves[number], func(objects []manifests.Object) bool { return len(objects) == 0 })
+		p.Waves = append(p.Waves, Wave{Number: number, Tiers: tiers})
 	}
+	return p
+}
+
+// firstWave is the lowest that an object of a set has.
+func firstWave(objects manifests.Set) int {
+	first := math.MaxInt
+	for _, o := range objects.Objects() {
+		first = min(first, o.Wave())
+	}
+	return first
 }
 
 // The tiers in which objects are written. Within one the order does not matter.
@@ -33,7 +55,8 @@ const (
 	definitionTier = iota // what others are made of: namespaces, CRDs, classes
 	configTier            // what workloads need at their start: accounts, rights, configuration, volumes, services
 	bindingTier           // what binds rights that are in the tier before: the API server looks them up
-	workloadTier          // everything else
+	workloadTier          // everything else of Kubernetes' own
+	customTier            // what the workloads before it look after: their finalizers need somebody to take them off
 	admissionTier         // what would refuse the objects before it if its backend is not up yet
 	lastTier       = admissionTier
 )
@@ -68,18 +91,31 @@ var tiers = map[schema.GroupKind]int{
 	{Group: "apiregistration.k8s.io", Kind: "APIService"}:                             admissionTier,
 }
 
+// kubernetes are the API groups of Kubernetes itself. The kinds of all others are made by CRDs or other API servers.
+var kubernetes = map[string]bool{
+	"": true, "admissionregistration.k8s.io": true, "apiextensions.k8s.io": true, "apiregistration.k8s.io": true, "apps": true,
+	"autoscaling": true, "batch": true, "certificates.k8s.io": true, "coordination.k8s.io": true, "discovery.k8s.io": true,
+	"events.k8s.io": true, "flowcontrol.apiserver.k8s.io": true, "networking.k8s.io": true, "node.k8s.io": true, "policy": true,
+	"rbac.authorization.k8s.io": true, "resource.k8s.io": true, "scheduling.k8s.io": true, "storage.k8s.io": true,
+	"storagemigration.k8s.io": true,
+}
+
 func tier(kind schema.GroupKind) int {
 	if t, ok := tiers[kind]; ok {
 		return t
 	}
+	if !kubernetes[kind.Group] {
+		return customTier
+	}
 	return workloadTier
 }
 
-// undoing orders IDs for deletion: the last tier first.
-func undoing(ids []manifests.ID) []manifests.ID {
-	ordered := slices.Clone(ids)
-	slices.SortStableFunc(ordered, func(a, b manifests.ID) int {
-		return tier(b.GroupKind()) - tier(a.GroupKind())
-	})
-	return ordered
+// undoing orders IDs for deletion, tier after tier: the last one first.
+func undoing(ids []manifests.ID) [][]manifests.ID {
+	byTier := make([][]manifests.ID, lastTier+1)
+	for _, id := range ids {
+		t := lastTier - tier(id.GroupKind())
+		byTier[t] = append(byTier[t], id)
+	}
+	return slices.DeleteFunc(byTier, func(ids []manifests.ID) bool { return len(ids) == 0 })
 }

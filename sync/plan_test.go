@@ -53,11 +53,11 @@ func TestPlanWritesTierAfterTierWhatDiffersAndPrunesWhatHasLeft(t *testing.T) {
 
 	p := plan(release, all[:6])
 	var got [][]string
-	for _, tier := range p.Tiers {
+	for _, tier := range p.Waves[0].Tiers {
 		got = append(got, idsIn(tier))
 	}
 	want := [][]string{
-		{"CustomResourceDefinition/things", "Namespace/shop"}, {"Secret/s"}, {"Deployment/b", "Thing/a"}, {"ValidatingWebhookConfiguration/hook"},
+		{"CustomResourceDefinition/things", "Namespace/shop"}, {"Secret/s"}, {"Deployment/b"}, {"Thing/a"}, {"ValidatingWebhookConfiguration/hook"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -65,8 +65,8 @@ func TestPlanWritesTierAfterTierWhatDiffersAndPrunesWhatHasLeft(t *testing.T) {
 	if diff := cmp.Diff([]manifests.ID{gone}, p.Prune); diff != "" {
 		t.Error(diff)
 	}
-	if p := plan(release, nil); len(p.Tiers) != 0 {
-		t.Errorf("with nothing that differs: %v", p.Tiers)
+	if p := plan(release, nil); len(p.Waves) != 0 {
+		t.Errorf("with nothing that differs: %v", p.Waves)
 	}
 }
 
@@ -75,9 +75,9 @@ func TestTiers(t *testing.T) {
 		definitionTier: {{Kind: "Namespace"}, {Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}, {Group: "storage.k8s.io", Kind: "StorageClass"}},
 		configTier: {{Kind: "ServiceAccount"}, {Kind: "Secret"}, {Kind: "ConfigMap"}, {Kind: "Service"}, {Kind: "PersistentVolumeClaim"},
 			{Group: "rbac.authorization.k8s.io", Kind: "Role"}, {Group: "networking.k8s.io", Kind: "NetworkPolicy"}},
-		bindingTier: {{Group: "rbac.authorization.k8s.io", Kind: "RoleBinding"}, {Group: "rbac.authorization.k8s.io", Kind: "ClusterRoleBinding"}},
-		workloadTier: {{Group: "apps", Kind: "Deployment"}, {Kind: "Pod"}, {Group: "batch", Kind: "Job"}, {Group: "networking.k8s.io", Kind: "Ingress"},
-			{Group: "example.org", Kind: "Anything"}, {Group: "serving.knative.dev", Kind: "Service"}, {Group: "example.org", Kind: "Namespace"}},
+		bindingTier:   {{Group: "rbac.authorization.k8s.io", Kind: "RoleBinding"}, {Group: "rbac.authorization.k8s.io", Kind: "ClusterRoleBinding"}},
+		workloadTier:  {{Group: "apps", Kind: "Deployment"}, {Kind: "Pod"}, {Group: "batch", Kind: "Job"}, {Group: "networking.k8s.io", Kind: "Ingress"}},
+		customTier:    {{Group: "gateway.networking.k8s.io", Kind: "Gateway"}, {Group: "example.org", Kind: "Anything"}, {Group: "serving.knative.dev", Kind: "Service"}, {Group: "example.org", Kind: "Namespace"}},
 		admissionTier: {{Group: "admissionregistration.k8s.io", Kind: "MutatingWebhookConfiguration"}, {Group: "apiregistration.k8s.io", Kind: "APIService"}},
 	} {
 		for _, kind := range kinds {
@@ -92,8 +92,9 @@ func TestUndoingGoesBackwardsThroughTheTiers(t *testing.T) {
 	ids := []manifests.ID{
 		{Kind: "ConfigMap", Name: "a"}, {Kind: "Namespace", Name: "shop"}, {Kind: "Pod", Name: "a"}, {Kind: "ConfigMap", Name: "b"},
 		{Group: "apiregistration.k8s.io", Kind: "APIService", Name: "x"}, {Group: "apps", Kind: "Deployment", Name: "b"},
+		{Group: "example.org", Kind: "Thing", Name: "a"},
 	}
-	want := []manifests.ID{ids[4], ids[2], ids[5], ids[0], ids[3], ids[1]}
+	want := [][]manifests.ID{{ids[4]}, {ids[6]}, {ids[2], ids[5]}, {ids[0], ids[3]}, {ids[1]}}
 	given := append([]manifests.ID(nil), ids...)
 	if diff := cmp.Diff(want, undoing(ids)); diff != "" {
 		t.Error(diff)

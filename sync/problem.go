@@ -2,6 +2,7 @@ package sync
 
 import (
 	"errors"
+	"slices"
 	"time"
 	"unicode"
 )
@@ -13,6 +14,12 @@ type Problem struct {
 	// Temporary problems are tried again by themselves; the others wait for a new commit or a changed spec.
 	Temporary bool
 	After     time.Duration // when to try again, where the other side said so; else 0
+}
+
+// isOfJournal tells that a stored release cannot be read. That is for people to mend, and says nothing of the commit that
+// was to be deployed: it is looked at again then, without another commit.
+func (p Problem) isOfJournal() bool {
+	return slices.Contains([]string{"ReleaseCorrupt", "ReleaseLost", "ReleaseNewer"}, p.Reason)
 }
 
 // selfDescribing is an error that knows whether trying again can help. The packages of the outside world return

@@ -137,7 +137,7 @@ func TestASuspendedSyncCallsNobody(t *testing.T) {
 			a.spec.Suspend = true
 			a.gen++
 			a.pushGood()
-			a.retryAt = "now"
+			a.asked[v1alpha1.AnnotationRetryAt] = "now"
 			for range 3 {
 				if calls := a.passAfter(time.Hour); len(calls) > 0 {
 					t.Errorf("called %v", calls)

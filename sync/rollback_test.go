@@ -324,6 +324,7 @@ func TestManyRefusedReleasesDoNotPushOutTheKeptOne(t *testing.T) {
 	for i, commit := range []string{"b1", "b2", "b3", "b4", "b5"} {
 		image := "acme/cart:" + commit
 		a.tags[image] = "sha256:bad" + commit
+		a.now = a.now.Add(time.Hour) // sooner, they would freeze it
 		a.push(commit, web("cart", image), config("only-"+commit, "1"))
 		a.poll()
 		a.until(commit, manifests.RolledBack)
@@ -412,6 +413,32 @@ func TestACorruptReleaseIsNotGuessed(t *testing.T) {
 			t.Errorf("the problem is %+v", a.out.Problem)
 		}
 	})
+	t.Run("a commit that waits until that is mended", func(t *testing.T) {
+		a := kept(t)
+		a.refuse["Load 1"] = corrupt
+		a.pushGood()
+		a.poll()
+		clear(a.refuse)
+		a.settle()
+		if diff := cmp.Diff(liveV2, a.inLive()); diff != "" {
+			t.Error(diff)
+		}
+	})
+	t.Run("the release under way", func(t *testing.T) {
+		a := kept(t)
+		a.tags["acme/cart:2"] = "sha256:slow"
+		a.push("v2", web("cart", "acme/cart:2"))
+		a.poll()
+		a.restart()
+		a.refuse["Load 2"] = corrupt
+		from := len(a.calls)
+		for range 5 {
+			a.passAfter(time.Minute)
+		}
+		if wrote := only(a.calls[from:], writes); len(wrote) > 0 || a.result() != manifests.Applying {
+			t.Errorf("%s, wrote %v", a.result(), wrote)
+		}
+	})
 	t.Run("the removal", func(t *testing.T) {
 		a := kept(t)
 		a.refuse["Load 1"] = corrupt
@@ -441,5 +468,18 @@ func TestTheRemoteIsLookedAtAgainAfterARollback(t *testing.T) {
 	interval := a.spec.Source.Interval.Duration
 	if a.result() != manifests.RolledBack || a.out.Next > interval+interval/20 {
 		t.Errorf("it is %s, and the next pass in %s", a.result(), a.out.Next)
+	}
+}
+
+func TestWhatASupersededReleaseAdoptedIsNotDeletedByTheNext(t *testing.T) {
+	a := kept(t)
+	a.live[manifests.ID{Kind: "ConfigMap", Namespace: "shop", Name: "theirs"}] = config("theirs", "0")
+	a.tags["acme/cart:2"] = "sha256:slow"
+	a.push("v2", config("vars", "1"), web("cart", "acme/cart:2"), config("old", "1"), config("theirs", "1"))
+	a.poll()
+	a.push("v3", config("vars", "3"), web("cart", "acme/cart:1"), config("old", "1"))
+	a.settle()
+	if !slices.Contains(a.inLive(), "ConfigMap/shop/theirs 1") {
+		t.Error(a.inLive())
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/belay-gitops/belay/manifests"
 )
@@ -55,12 +56,12 @@ func (s *Syncer) carry(ctx context.Context, want Want, record manifests.Record, 
 	if s.memory.watched != as {
 		s.begin(as)
 	}
-	if _, err := s.write(ctx, record, as); err != nil {
+	if _, err := s.write(ctx, want, record, as); err != nil {
 		return s.lasting(want, err)
 	}
 	verdict, err := s.observe(ctx, want, record, as, out)
 	if err == nil && verdict.Decision == Open {
-		err = s.Cluster.ReplacePods(ctx, s.memory.listed.ids)
+		err = s.Cluster.ReplacePods(ctx, s.memory.listed.ids, as < 0)
 	}
 	if err != nil {
 		return s.lasting(want, err)
@@ -76,6 +77,8 @@ func (s *Syncer) lasting(want Want, err error) (Verdict, error) {
 	problem := problemOf(err)
 	left := want.Spec.Health.Timeout.Duration - s.Clock().Sub(s.memory.since)
 	switch {
+	case problem.isOfJournal():
+		return Verdict{Decision: Open}, err
 	case !problem.Temporary:
 		return Verdict{Decision: Bad, Reason: problem.Reason, Message: problem.Message}, nil
 	case slices.Contains(outages, problem.Reason) || left > 0:
@@ -89,7 +92,7 @@ func (s *Syncer) lasting(want Want, err error) (Verdict, error) {
 // all the same, if all of it is really there.
 func (s *Syncer) hope(ctx context.Context, want Want, state State, out *Outcome) (Verdict, error) {
 	record := *state.Newest
-	if _, err := s.write(ctx, record, record.Number); err != nil {
+	if _, err := s.write(ctx, want, record, record.Number); err != nil {
 		return Verdict{Decision: Open}, err
 	}
 	verdict, err := s.observe(ctx, want, record, record.Number, out)
@@ -103,7 +106,7 @@ func (s *Syncer) hope(ctx context.Context, want Want, state State, out *Outcome)
 // be pruned before is tried again.
 func (s *Syncer) rest(ctx context.Context, want Want, state State, out *Outcome) (Verdict, error) {
 	record := *state.Running()
-	corrected, err := s.write(ctx, record, record.Number)
+	corrected, err := s.write(ctx, want, record, record.Number)
 	if err != nil {
 		return Verdict{Decision: Open}, err
 	}
@@ -113,44 +116,19 @@ func (s *Syncer) rest(ctx context.Context, want Want, state State, out *Outcome)
 	}
 	verdict, err := s.observe(ctx, want, record, record.Number, out)
 	if err == nil && !state.Newest.Outcome.Pruned {
-		err = s.prune(ctx, want, state.Newest, record.Number)
+		err = s.prune(ctx, want, state.Newest, record.Number, out)
+	}
+	if err == nil {
+		err = s.memory.fights.problem(s.Name, s.Namespace)
 	}
 	return verdict, err
-}
-
-// write sees to it that the stored objects of a release are in the cluster, once in this process and again after
-// drift. As is the mark of having done so: the release's number, negative when it is written to roll back. It answers
-// what it wrote.
-func (s *Syncer) write(ctx context.Context, record manifests.Record, as int) (written []manifests.ID, err error) {
-	if s.memory.written == as {
-		return nil, nil
-	}
-	release, err := s.Journal.Load(ctx, record.Number)
-	if err != nil {
-		return nil, err
-	}
-	differing, _, err := s.Cluster.Differing(ctx, release.Objects)
-	if err != nil {
-		return nil, err
-	}
-	differing = withoutDone(differing, release.Done)
-	if record.Outcome.Result == manifests.Kept {
-		differing = withoutDone(differing, passing(release.Objects))
-	}
-	if err := s.apply(ctx, release, differing); err != nil {
-		return nil, err
-	}
-	s.memory.written = as
-	for _, o := range differing {
-		written = append(written, o.ID())
-	}
-	return written, nil
 }
 
 // begin starts the time in which a release has to become healthy.
 func (s *Syncer) begin(as int) {
 	now := s.Clock()
 	s.memory.watched, s.memory.since, s.memory.healthySince = as, now, now
+	s.memory.fights = fights{}
 }
 
 // observe asks how the objects of a release are, and judges them: closely, with the pods behind them, unless the release
@@ -160,12 +138,8 @@ func (s *Syncer) observe(ctx context.Context, want Want, record manifests.Record
 	if err != nil {
 		return Verdict{Decision: Open}, err
 	}
-	wasKept := record.Outcome.Result == manifests.Kept
-	expected := manifests.Without(listed.ids, listed.done)
-	if wasKept {
-		expected = manifests.Without(expected, listed.passing)
-	}
-	reports, err := s.Cluster.Health(ctx, expected, as < 0 || !wasKept)
+	wasKept := record.Outcome.WasKept()
+	reports, err := s.Cluster.Health(ctx, listed.expected(wasKept), as < 0 || !wasKept)
 	if err != nil {
 		return Verdict{Decision: Open}, err
 	}
@@ -177,23 +151,12 @@ func (s *Syncer) observe(ctx context.Context, want Want, record manifests.Record
 	if !allHealthy(reports) {
 		s.memory.healthySince = now
 	}
-	return judge(reports, now.Sub(s.memory.since), now.Sub(s.memory.healthySince), patience{
+	begun := s.memory.progress.begun(as, listed, reports)
+	if p := s.memory.progress; p.waiting && p.release == as && allHealthy(begun) {
+		return Verdict{Decision: Open, Reason: "Progressing", Message: "the next wave comes now", Wait: time.Millisecond}, nil
+	}
+	return judge(begun, now.Sub(s.memory.since), now.Sub(s.memory.healthySince), patience{
 		timeout:   want.Spec.Health.Timeout.Duration,
 		stableFor: want.Spec.Health.StableFor.Duration,
 	}), nil
-}
-
-// list remembers what passes need of one release, so that a pass at rest reads no Secret.
-func (s *Syncer) list(ctx context.Context, number int) (listing, error) {
-	if s.memory.listed.number != number {
-		release, err := s.Journal.Load(ctx, number)
-		if err != nil {
-			return listing{}, err
-		}
-		s.memory.listed = listing{
-			number: number, ids: release.Objects.IDs(), pins: release.Pins,
-			done: release.Done, passing: passing(release.Objects),
-		}
-	}
-	return s.memory.listed, nil
 }

@@ -1,6 +1,10 @@
 package sync
 
-import "github.com/belay-gitops/belay/manifests"
+import (
+	"slices"
+
+	"github.com/belay-gitops/belay/manifests"
+)
 
 // State is where a Sync stands. It is computed from the journal alone, which is all that survives a restart: the
 // stored releases and what became of each. Everything else that a pass needs is read from the cluster or from
@@ -12,9 +16,9 @@ type State struct {
 	Kept *manifests.Record
 }
 
-// settled reads the journal as it is meant: a release that never got a verdict, and has others after it, was
+// Settled reads the journal as it is meant: a release that never got a verdict, and has others after it, was
 // superseded. Storing the next one says so already, and saves a write.
-func settled(records []manifests.Record) []manifests.Record {
+func Settled(records []manifests.Record) []manifests.Record {
 	for i := range records[:max(0, len(records)-1)] {
 		if records[i].Outcome.Result == manifests.Applying {
 			records[i].Outcome.Result = manifests.Superseded
@@ -23,26 +27,35 @@ func settled(records []manifests.Record) []manifests.Record {
 	return records
 }
 
-// stateOf reads the journal, oldest record first.
-func stateOf(records []manifests.Record) State {
+// StateOf reads the journal, oldest record first.
+func StateOf(records []manifests.Record) State {
 	var state State
 	for i := range records {
 		record := &records[i]
-		if record.Outcome.Result == manifests.Kept {
+		switch outcome := record.Outcome; {
+		case outcome.Result == manifests.Kept:
 			state.Kept = record
+		case outcome.Result.WentBack() && outcome.To != 0:
+			state.Kept = find(records, outcome.To) // nil where it is lost: nothing else is guessed
 		}
 		state.Newest = record
 	}
 	return state
 }
 
+func find(records []manifests.Record, number int) *manifests.Record {
+	for i := range records {
+		if records[i].Number == number {
+			return &records[i]
+		}
+	}
+	return nil
+}
+
 // Running is the release whose objects are the ones in the cluster, or on their way there.
 func (s State) Running() *manifests.Record {
-	if s.Newest != nil {
-		switch s.Newest.Outcome.Result {
-		case manifests.RollingBack, manifests.RolledBack, manifests.RollbackFailed:
-			return s.Kept
-		}
+	if s.Newest != nil && s.Newest.Outcome.Result.WentBack() {
+		return s.Kept
 	}
 	return s.Newest
 }
@@ -77,6 +90,8 @@ const (
 	Rest Disposition = "Rest"
 	// Hold it: this very release was refused, and nothing has changed since.
 	Hold Disposition = "Hold"
+	// Freeze everything new: too many releases in a row were rolled back.
+	Freeze Disposition = "Freeze"
 )
 
 // Dispose compares a release with what went before. A refused release is the same again when its objects, pins
@@ -86,15 +101,32 @@ func (s State) Dispose(objects, options string, retry bool) Disposition {
 		return Start
 	}
 	same := s.Newest.Objects == objects
+	unchanged := s.Newest.Outcome.Options == options && !retry
 	switch {
 	case same && s.Open():
 		return Continue
-	case same && s.Newest.Outcome.Result == manifests.Kept:
-		return Rest
-	case same && s.Newest.Outcome.Result.Refused() && s.Newest.Outcome.Options == options && !retry:
+	case same && s.Settled() && s.Kept != nil && s.Kept.Number == s.Newest.Number:
+		return Rest // people may have gone back from it, and forth again
+	case same && s.Newest.Outcome.Result.Refused() && unchanged:
 		return Hold
 	case s.Settled() && s.Kept != nil && s.Kept.Objects == objects:
 		return Rest
+	case slices.Contains(s.Newest.Outcome.Left, objects) && unchanged:
+		return Hold
 	}
 	return Start
+}
+
+// surplus names the releases to drop so that keep are left, oldest first. The one that runs or is gone back to stays,
+// and so do those that count for [frozen].
+func surplus(records []manifests.Record, keep int) []int {
+	state := StateOf(records)
+	var drop []int
+	for _, record := range records[:max(0, len(records)-keep)] {
+		isKept := state.Kept != nil && record.Number == state.Kept.Number
+		if !isKept && !(wentBackByItself(record) && within(record, *state.Newest)) {
+			drop = append(drop, record.Number)
+		}
+	}
+	return drop
 }

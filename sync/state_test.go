@@ -55,7 +55,7 @@ func TestAStateIsReadFromTheJournalAlone(t *testing.T) {
 		{"the last kept one counts, not the last", []manifests.Result{good, good, rolledBack, rolledBack}, facts{Newest: 4, Kept: 2, Running: 2, Settled: true}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := stateOf(history(test.results...))
+			s := StateOf(history(test.results...))
 			got := facts{number(s.Newest), number(s.Kept), number(s.Running()), s.Settled(), s.Open(), s.RollingBack()}
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Error(diff)
@@ -66,14 +66,14 @@ func TestAStateIsReadFromTheJournalAlone(t *testing.T) {
 
 func TestReleasesWithoutAVerdictWereSuperseded(t *testing.T) {
 	var got []manifests.Result
-	for _, r := range settled(history(manifests.Kept, manifests.Applying, manifests.RolledBack, manifests.Applying, manifests.Applying)) {
+	for _, r := range Settled(history(manifests.Kept, manifests.Applying, manifests.RolledBack, manifests.Applying, manifests.Applying)) {
 		got = append(got, r.Outcome.Result)
 	}
 	want := []manifests.Result{manifests.Kept, manifests.Superseded, manifests.RolledBack, manifests.Superseded, manifests.Applying}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if got := settled(nil); len(got) != 0 {
+	if got := Settled(nil); len(got) != 0 {
 		t.Errorf("of nothing: %v", got)
 	}
 }
@@ -109,7 +109,7 @@ func TestDispose(t *testing.T) {
 		{"after a failed one without rollback the kept one is started", []manifests.Result{good, manifests.Failed}, "a", "options", false, Start},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := stateOf(history(test.results...)).Dispose(test.objects, test.options, test.retry); got != test.want {
+			if got := StateOf(history(test.results...)).Dispose(test.objects, test.options, test.retry); got != test.want {
 				t.Errorf("got %s, want %s", got, test.want)
 			}
 		})

@@ -21,7 +21,7 @@ func (o Outcome) Status(before v1alpha1.Status, generation int64, now time.Time)
 	status.ObservedGeneration = generation
 	if !o.Suspended && !o.Unread {
 		status.Wanted = o.wanted(before.Wanted, now)
-		status.Held = o.held(before.Held)
+		status.Held = o.held(before)
 		status.Deployed = o.deployed(before.Deployed, now)
 		status.Objects = o.objects(before.Objects)
 		status.Images = o.images(before.Images)
@@ -61,13 +61,14 @@ func (o Outcome) wanted(before *v1alpha1.Wanted, now time.Time) *v1alpha1.Wanted
 
 // held stands from the refusal until something else is wanted. After a restart, while the wanted commit is not
 // built again, what was said before goes on.
-func (o Outcome) held(before *v1alpha1.Held) *v1alpha1.Held {
+func (o Outcome) held(before v1alpha1.Status) *v1alpha1.Held {
 	newest := o.State.Newest
 	if newest == nil || !newest.Outcome.Result.Refused() || o.Disposition == Rest {
 		return nil
 	}
-	if o.Disposition == "" && before == nil && newest.Outcome.Result == manifests.RolledBack {
-		return nil
+	told := len(before.History) > 0 && before.History[0].Release == newest.Number && before.History[0].Result == string(manifests.RolledBack)
+	if o.Disposition == "" && before.Held == nil && told && newest.Outcome.Result == manifests.RolledBack {
+		return nil // the hold was told, and it is over
 	}
 	held := &v1alpha1.Held{
 		Commit:  newest.Commit.Hash,
@@ -99,7 +100,7 @@ func (o Outcome) deployed(before *v1alpha1.Deployed, now time.Time) *v1alpha1.De
 	if before != nil && before.Release == running.Number {
 		deployed.Commit, deployed.Since = before.Commit, before.Since
 	}
-	if o.Disposition == Rest && o.Wanted.Hash != "" {
+	if (o.Disposition == Rest || o.Disposition == Continue) && o.Wanted.Hash != "" {
 		deployed.Commit = o.Wanted.Hash
 	}
 	deployed.ShortCommit = short(deployed.Commit)
@@ -147,16 +148,25 @@ func (o Outcome) history() []v1alpha1.HistoryEntry {
 		if len(history) == most {
 			break
 		}
-		history = append(history, v1alpha1.HistoryEntry{
-			Release:  record.Number,
-			Commit:   record.Commit.Hash,
-			Result:   string(record.Outcome.Result),
-			Reason:   record.Outcome.Reason,
-			Duration: metav1.Duration{Duration: record.Outcome.Took.Round(100 * time.Millisecond)},
-			At:       metav1.NewTime(record.At).Rfc3339Copy(),
-		})
+		entry := HistoryEntry(record)
+		entry.Subject = firstRunes(entry.Subject, 72)
+		history = append(history, entry)
 	}
 	return history
+}
+
+// HistoryEntry is a release as people are told of it.
+func HistoryEntry(record manifests.Record) v1alpha1.HistoryEntry {
+	return v1alpha1.HistoryEntry{
+		Release:  record.Number,
+		Commit:   record.Commit.Hash,
+		Author:   record.Commit.Author,
+		Subject:  record.Commit.Subject,
+		Result:   string(record.Outcome.Result),
+		Reason:   record.Outcome.Reason,
+		Duration: metav1.Duration{Duration: record.Outcome.Took.Round(100 * time.Millisecond)},
+		At:       metav1.NewTime(record.At).Rfc3339Copy(),
+	}
 }
 
 func (o Outcome) phase(status v1alpha1.Status) v1alpha1.Phase {
@@ -244,10 +254,18 @@ func (o Outcome) ready(status v1alpha1.Status) readiness {
 		return readiness{is: metav1.ConditionFalse, reason: "RollingBack", reconciling: true,
 			message: fmt.Sprintf("release %d failed, going back to release %d: %s", newest.Number, o.State.Kept.Number, newest.Outcome.Message)}
 	case v1alpha1.RolledBack:
-		return readiness{is: metav1.ConditionFalse, reason: "RolledBack", stalled: true,
+		ready := readiness{is: metav1.ConditionFalse, reason: "RolledBack", stalled: true,
 			message: fmt.Sprintf("commit %s is held, release %d runs again: %s", short(newest.Commit.Hash), o.State.Kept.Number, newest.Outcome.Message)}
+		if o.Frozen {
+			ready.reason, ready.message = "Frozen", o.Thaw+"; "+ready.message
+		}
+		return ready
 	case v1alpha1.RollbackFailed:
-		return readiness{is: metav1.ConditionFalse, reason: "RollbackFailed", stalled: true, message: newest.Outcome.Message}
+		ready := readiness{is: metav1.ConditionFalse, reason: "RollbackFailed", stalled: true, message: newest.Outcome.Message}
+		if o.Frozen {
+			ready.message = o.Thaw + "; " + ready.message
+		}
+		return ready
 	case v1alpha1.Failed:
 		return readiness{is: metav1.ConditionFalse, reason: newest.Outcome.Reason, stalled: true,
 			message: fmt.Sprintf("release %d failed and stays as it is: %s", newest.Number, newest.Outcome.Message)}

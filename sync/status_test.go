@@ -29,7 +29,7 @@ func outcome(results ...manifests.Result) Outcome {
 		o.Records = append(o.Records, record)
 		o.Wanted = record.Commit
 	}
-	o.State = stateOf(o.Records)
+	o.State = StateOf(o.Records)
 	return o
 }
 
@@ -163,22 +163,25 @@ func TestHeldComesAndGoes(t *testing.T) {
 		disposition Disposition
 		before      *v1alpha1.Held
 		want        *v1alpha1.Held
+		told        manifests.Result // what was said of the newest release before
 	}{
-		{"not while all is well", []manifests.Result{good}, Rest, nil, nil},
-		{"with the refusal", []manifests.Result{good, manifests.RollingBack}, Hold, nil, want},
-		{"and stays after the rollback", []manifests.Result{good, rolledBack}, Hold, want, want},
-		{"and when the rollback failed", []manifests.Result{good, manifests.RollbackFailed}, Hold, want, want},
-		{"with nothing to go back to", []manifests.Result{manifests.Failed}, Hold, nil, alone},
-		{"goes with a revert", []manifests.Result{good, rolledBack}, Rest, want, nil},
-		{"does not come back after a restart", []manifests.Result{good, rolledBack}, "", nil, nil},
-		{"nor go", []manifests.Result{good, rolledBack}, "", want, want},
-		{"goes with the next release", []manifests.Result{good, rolledBack, manifests.Applying}, Start, said, nil},
-		{"or once that is kept", []manifests.Result{good, rolledBack, good}, Rest, said, nil},
+		{"not while all is well", []manifests.Result{good}, Rest, nil, nil, good},
+		{"with the refusal", []manifests.Result{good, manifests.RollingBack}, Hold, nil, want, manifests.Applying},
+		{"and stays after the rollback", []manifests.Result{good, rolledBack}, Hold, want, want, manifests.RollingBack},
+		{"and when the rollback failed", []manifests.Result{good, manifests.RollbackFailed}, Hold, want, want, manifests.RollingBack},
+		{"with nothing to go back to", []manifests.Result{manifests.Failed}, Hold, nil, alone, manifests.Applying},
+		{"goes with a revert", []manifests.Result{good, rolledBack}, Rest, want, nil, rolledBack},
+		{"does not come back after a restart", []manifests.Result{good, rolledBack}, "", nil, nil, rolledBack},
+		{"but comes if the agent was killed before it could tell", []manifests.Result{good, rolledBack}, "", nil, want, manifests.Applying},
+		{"nor go", []manifests.Result{good, rolledBack}, "", want, want, rolledBack},
+		{"goes with the next release", []manifests.Result{good, rolledBack, manifests.Applying}, Start, said, nil, manifests.Applying},
+		{"or once that is kept", []manifests.Result{good, rolledBack, good}, Rest, said, nil, manifests.Applying},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			o := outcome(test.results...)
 			o.Disposition = test.disposition
-			got := o.Status(v1alpha1.Status{Held: test.before}, 1, noon).Held
+			before := v1alpha1.Status{Held: test.before, History: []v1alpha1.HistoryEntry{{Release: len(test.results), Result: string(test.told)}}}
+			got := o.Status(before, 1, noon).Held
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Error(diff)
 			}

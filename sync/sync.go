@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/belay-gitops/belay/manifests"
-	"github.com/belay-gitops/belay/sync/api/v1alpha1"
 )
 
 // Syncer carries one Sync's passes. It is made for one goroutine at a time. All that it remembers between two
@@ -31,18 +30,6 @@ type Syncer struct {
 	memory memory
 }
 
-// Want is what a pass is asked for.
-type Want struct {
-	Spec v1alpha1.Spec
-	// Poll asks for a look at the remote although the interval has not passed.
-	Poll bool
-	// Retry asks for another try of a held release; RetryAt tells one such request from the next.
-	Retry   bool
-	RetryAt string
-	// Drifted says that somebody changed or deleted an owned object.
-	Drifted bool
-}
-
 // memory is what a restart may lose.
 type memory struct {
 	head     string    // where the ref was at the last look
@@ -57,44 +44,43 @@ type memory struct {
 	refused     *Problem // why built could not be deployed
 	commit      manifests.Commit
 
+	followed  time.Time // when tags were looked at
+	following failures
+	images    []string       // what was resolved for built
+	resolved  manifests.Pins // and to what
+
 	written      int       // the release whose objects this process has seen in the cluster; negative when by rollback
 	watched      int       // the release, likewise, that since and healthySince are about
 	since        time.Time // when writing it began
 	healthySince time.Time // since when all of it is healthy
 	settling     failures  // of writing, reading and deleting
+	progress     progress  // of writing, where waves wait
+	fights       fights    // with others, over the same fields
+	removal      removal   // of a deleted Sync's objects
 
 	listed listing
 }
 
-// listing is what passes at rest need of a release.
-type listing struct {
-	number int
-	ids    []manifests.ID
-	pins   manifests.Pins
-
-	done, passing []manifests.ID // Jobs that need not be there, and those that need not once the release is kept
-}
-
 // input is all that a release is built from, but for what tags point to.
-type input struct{ commit, options, retryAt string }
+type input struct {
+	commit, options, retryAt, resolveAt string
+	mayPrune                            bool // as much as it likes
+	without                             string
+}
 
 // Sync is one pass: first whatever is new goes as far as the cluster, then what is there is judged.
 func (s *Syncer) Sync(ctx context.Context, want Want) Outcome {
 	if want.Drifted {
-		s.memory.written = 0 // remembered until it is put right, whatever comes between
+		s.memory.written, s.memory.progress = 0, progress{} // remembered until it is put right, whatever comes between
+	}
+	if want.Freed {
+		s.memory.built, s.memory.building = input{}, failures{}
 	}
 	if want.Spec.Suspend {
 		return s.report(ctx, want, Outcome{Suspended: true})
 	}
-	state, err := s.recall(ctx)
-	if err != nil {
-		return s.report(ctx, want, Outcome{Problem: s.memory.settling.add(err, s.Clock())})
-	}
 	var out Outcome
-	if !state.RollingBack() {
-		s.advance(ctx, want, state, &out)
-	}
-	verdict, err := s.settle(ctx, want, &out)
+	verdict, err := s.pass(ctx, want, &out)
 	if err != nil {
 		out.Problem = s.memory.settling.add(err, s.Clock())
 	} else {
@@ -102,6 +88,22 @@ func (s *Syncer) Sync(ctx context.Context, want Want) Outcome {
 	}
 	out.Verdict = verdict
 	return s.report(ctx, want, out)
+}
+
+func (s *Syncer) pass(ctx context.Context, want Want, out *Outcome) (Verdict, error) {
+	if want.Rollback != nil {
+		if err := s.goBack(ctx, want, out); err != nil {
+			return Verdict{Decision: Open}, err
+		}
+	}
+	state, err := s.recall(ctx)
+	if err != nil {
+		return Verdict{Decision: Open}, err
+	}
+	if !state.RollingBack() {
+		s.advance(ctx, want, state, out)
+	}
+	return s.settle(ctx, want, out)
 }
 
 // advance takes a new commit, or the same under a new spec, all the way to applied objects.
@@ -112,7 +114,13 @@ func (s *Syncer) advance(ctx context.Context, want Want, state State, out *Outco
 		out.Problem = s.memory.looking.last
 		return
 	}
-	in := input{commit: s.memory.head, options: optionsOf(want.Spec), retryAt: want.RetryAt}
+	in := input{
+		commit: s.memory.head, options: optionsOf(want.Spec), retryAt: want.RetryAt, resolveAt: want.ResolveAt,
+		mayPrune: want.AllowPrune == s.memory.head, without: want.Without,
+	}
+	if in == s.memory.built {
+		s.follow(ctx, want)
+	}
 	if in != s.memory.tried {
 		s.memory.tried, s.memory.building = in, failures{}
 	}
@@ -123,11 +131,14 @@ func (s *Syncer) advance(ctx context.Context, want Want, state State, out *Outco
 	out.Decided = in == s.memory.built
 	switch {
 	case !out.Decided:
-		out.Problem = s.memory.building.last
+		out.Undecided = s.memory.building.last
+		out.Problem = out.Undecided
 	case s.memory.refused != nil:
 		out.Problem = s.memory.refused
-	default:
+	case s.memory.looking.last != nil:
 		out.Problem = s.memory.looking.last
+	default:
+		out.Problem = s.memory.following.last
 	}
 }
 
@@ -138,7 +149,7 @@ func (s *Syncer) decide(in input, err error, out *Outcome) {
 		return
 	}
 	problem := problemOf(err)
-	if problem.Temporary {
+	if problem.Temporary || problem.isOfJournal() {
 		s.memory.building.add(err, s.Clock())
 		return
 	}
@@ -172,14 +183,17 @@ func (s *Syncer) look(ctx context.Context, want Want) {
 
 // deploy builds the release that in asks for and, where it is new, applies it.
 func (s *Syncer) deploy(ctx context.Context, want Want, in input, state State, out *Outcome) error {
-	release, err := s.build(ctx, want, in, state)
+	release, err := s.build(ctx, want, in, state, out)
 	if err != nil {
 		return err
 	}
-	disposition := state.Dispose(release.Objects.Digest(), in.options, want.Retry)
+	disposition, err := s.dispose(ctx, want, release, state, out)
+	if err != nil {
+		return err
+	}
 	switch disposition {
 	case Start:
-		if err := s.start(ctx, want, release, state, out); err != nil {
+		if err := s.start(ctx, want, in, release, state, out); err != nil {
 			return err
 		}
 	case Rest:
@@ -189,48 +203,13 @@ func (s *Syncer) deploy(ctx context.Context, want Want, in input, state State, o
 	return nil
 }
 
-// start tries the release on the server, stores it, and only then writes its objects.
-func (s *Syncer) start(ctx context.Context, want Want, release manifests.Release, state State, out *Outcome) error {
-	owned, err := s.owned(ctx, state)
-	if err != nil {
-		return err
-	}
-	release.Owned = manifests.Without(owned.ids, release.Objects.IDs())
-	if state.Newest != nil {
-		release.Number = state.Newest.Number
-	}
-	release.Number++
-	differing, adopted, err := s.Cluster.Differing(ctx, release.Objects)
-	if err != nil {
-		return err
-	}
-	release.Adopted = manifests.Union(adopted, owned.adopted)
-	release.Done = done(release.Objects, owned.kept)
-	differing = withoutDone(differing, release.Done)
-	if err := s.Journal.Store(ctx, release, want.Spec.Rollback.Keep); err != nil {
-		return err
-	}
-	out.Events = append(out.Events, normal("ReleaseStarted", "release %d of commit %s: %d objects, %d of them to write",
-		release.Number, describe(release.Commit), release.Objects.Len(), len(differing)))
-	s.begin(release.Number)
-	// The release is stored: whatever stops the writing from here on, settle takes it up again.
-	if err := s.apply(ctx, release, differing); err == nil {
-		s.memory.written = release.Number
-	}
-	return nil
-}
-
-// apply writes tier after tier.
-func (s *Syncer) apply(ctx context.Context, release manifests.Release, differing []manifests.Object) error {
-	for _, objects := range plan(release, differing).Tiers {
-		if err := s.Cluster.Apply(ctx, objects); err != nil {
-			return err
-		}
-	}
-	return nil
+// records are the releases as they are meant, see [Settled].
+func (s *Syncer) records(ctx context.Context) ([]manifests.Record, error) {
+	records, err := s.Journal.Records(ctx)
+	return Settled(records), err
 }
 
 func (s *Syncer) recall(ctx context.Context) (State, error) {
-	records, err := s.Journal.Records(ctx)
-	return stateOf(settled(records)), err
+	records, err := s.records(ctx)
+	return StateOf(records), err
 }

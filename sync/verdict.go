@@ -2,6 +2,7 @@ package sync
 
 import (
 	"context"
+	"slices"
 
 	"github.com/belay-gitops/belay/manifests"
 )
@@ -13,9 +14,10 @@ func (s *Syncer) keep(ctx context.Context, want Want, record manifests.Record, o
 		return err
 	}
 	record.Outcome = manifests.Outcome{
-		Result: manifests.Kept,
-		Took:   s.Clock().Sub(s.memory.since),
-		Pruned: len(plan(release, nil).Prune) == 0,
+		Result:  manifests.Kept,
+		Took:    s.Clock().Sub(s.memory.since),
+		Pruned:  len(plan(release, nil).Prune) == 0,
+		Healthy: true,
 	}
 	if err := s.Journal.Mark(ctx, record.Number, record.Outcome); err != nil {
 		return err
@@ -24,13 +26,13 @@ func (s *Syncer) keep(ctx context.Context, want Want, record manifests.Record, o
 	if record.Outcome.Pruned {
 		return nil
 	}
-	return s.prune(ctx, want, &record, record.Number)
+	return s.prune(ctx, want, &record, record.Number, out)
 }
 
 // prune deletes what the record's release owned or brought and the running one does not have, and notes in the
-// record when all of it is gone. What a refused release had only adopted is let go of.
-func (s *Syncer) prune(ctx context.Context, want Want, record *manifests.Record, running int) error {
-	if want.Spec.Apply.Prune != nil && !*want.Spec.Apply.Prune {
+// record when all of it is gone. What was only adopted, by a release that was never kept, is let go of.
+func (s *Syncer) prune(ctx context.Context, want Want, record *manifests.Record, running int, out *Outcome) error {
+	if !want.Spec.Apply.Prunes() {
 		return nil
 	}
 	newest, err := s.Journal.Load(ctx, record.Number)
@@ -41,20 +43,27 @@ func (s *Syncer) prune(ctx context.Context, want Want, record *manifests.Record,
 	if err != nil {
 		return err
 	}
-	kept := listed.ids
-	leaving := manifests.Without(manifests.Union(newest.Owned, newest.Objects.IDs()), kept)
-	if record.Number != running && len(newest.Adopted) > 0 {
-		if err := s.Cluster.LetGo(ctx, manifests.Without(newest.Adopted, kept)); err != nil {
-			return err
-		}
-		leaving = manifests.Without(leaving, newest.Adopted)
-	}
-	left, err := s.Cluster.Delete(ctx, undoing(leaving))
+	past, err := s.past(ctx, record.Outcome)
 	if err != nil {
 		return err
 	}
-	if len(left) > 0 {
-		return unfinished{left}
+	kept := listed.ids
+	leaving := manifests.Without(manifests.Union(newest.Owned, newest.Objects.IDs(), past), kept)
+	if adopted := manifests.Without(newest.Adopted, kept); len(adopted) > 0 {
+		if err := s.Cluster.LetGo(ctx, adopted); err != nil {
+			return err
+		}
+		leaving = manifests.Without(leaving, adopted)
+	}
+	deletion, err := s.Cluster.Delete(ctx, slices.Concat(undoing(leaving)...))
+	if len(deletion.Stayed) > 0 {
+		out.Events = append(out.Events, normal("LeftInPlace", "not deleted, and nobody's from now on: %s", manifests.Names(deletion.Stayed, 10)))
+	}
+	if err != nil {
+		return err
+	}
+	if len(deletion.Left) > 0 {
+		return unfinished{deletion.Left}
 	}
 	record.Outcome.Pruned = true
 	return s.Journal.Mark(ctx, record.Number, record.Outcome)
@@ -72,7 +81,11 @@ func (s *Syncer) refuse(ctx context.Context, want Want, state State, why Verdict
 	}
 	enabled := want.Spec.Rollback.Enabled == nil || *want.Spec.Rollback.Enabled
 	if enabled && state.Kept != nil {
-		record.Outcome.Result = manifests.RollingBack
+		moved, err := s.suspects(ctx, record.Number, state.Kept.Number)
+		if err != nil {
+			return why, err
+		}
+		record.Outcome.Result, record.Outcome.To, record.Outcome.Suspects = manifests.RollingBack, state.Kept.Number, moved
 	}
 	if err := s.Journal.Mark(ctx, record.Number, record.Outcome); err != nil {
 		return why, err
@@ -87,6 +100,19 @@ func (s *Syncer) refuse(ctx context.Context, want Want, state State, why Verdict
 	return s.rollBack(ctx, want, state, out)
 }
 
+// suspects are the pins of a refused release that the kept one has otherwise.
+func (s *Syncer) suspects(ctx context.Context, refused, kept int) (manifests.Pins, error) {
+	now, err := s.list(ctx, refused)
+	if err != nil {
+		return nil, err
+	}
+	before, err := s.Journal.Load(ctx, kept)
+	if err != nil {
+		return nil, err
+	}
+	return suspects(now.pins, before.Pins), nil
+}
+
 // rollBack writes the stored objects of the kept release, takes away what only the refused one had brought, and
 // judges the result with a deadline of its own. It asks neither Git nor a registry. It is done once: if the kept
 // release is not healthy either, everything stays as it is until there is a new commit.
@@ -96,10 +122,10 @@ func (s *Syncer) rollBack(ctx context.Context, want Want, state State, out *Outc
 	if err != nil {
 		return verdict, err
 	}
-	if !refused.Outcome.Pruned && verdict.Decision != Bad {
-		// What does not go away at once, or at all, must not keep the good release from being judged: rest comes back
-		// to it, and tells.
-		_ = s.prune(ctx, want, &refused, kept.Number)
+	if !refused.Outcome.Pruned && verdict.Decision != Bad && s.memory.written == -refused.Number {
+		// It waits until all waves are back, for pods of the refused release use it until then. What does not go away at
+		// once, or at all, must not keep the good release from being judged: rest comes back to it, and tells.
+		_ = s.prune(ctx, want, &refused, kept.Number, out)
 	}
 	switch verdict.Decision {
 	case Good:
@@ -108,8 +134,9 @@ func (s *Syncer) rollBack(ctx context.Context, want Want, state State, out *Outc
 			return verdict, err
 		}
 		s.memory.written = kept.Number
-		out.Events = append(out.Events, warning("RolledBack", "release %d (commit %s) runs again, for release %d failed: %s",
+		out.Events = append(out.Events, warning("RolledBack", "release %d (commit %s) runs again, for release %d is refused: %s",
 			kept.Number, describe(kept.Commit), refused.Number, refused.Outcome.Message))
+		s.tellFreeze(ctx, out)
 	case Bad:
 		return s.giveUp(ctx, refused, verdict, out)
 	}
@@ -124,5 +151,13 @@ func (s *Syncer) giveUp(ctx context.Context, refused manifests.Record, why Verdi
 		return why, err
 	}
 	out.Events = append(out.Events, warning("RollbackFailed", "%s", refused.Outcome.Message))
+	s.tellFreeze(ctx, out)
 	return why, nil
+}
+
+// tellFreeze says that a rollback which has ended was one too many.
+func (s *Syncer) tellFreeze(ctx context.Context, out *Outcome) {
+	if records, err := s.records(ctx); err == nil && frozen(records) {
+		out.Events = append(out.Events, warning("Frozen", "%s", s.thaw()))
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -31,9 +32,9 @@ type world struct {
 
 	live     map[manifests.ID]map[string]any
 	stuck    map[manifests.ID]bool // by a finalizer
+	well     map[manifests.ID]bool // healthy, whatever they run
 	drifted  bool
-	watched  map[string]bool // kinds, by this process
-	releases map[int]string  // number → the release as JSON, for it must survive as text
+	releases map[int]string // number → the release as JSON, for it must survive as text
 	records  []manifests.Record
 
 	calls   []string
@@ -50,7 +51,7 @@ func newWorld() *world {
 	return &world{
 		now:  time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		tree: map[string]fs.FS{}, tags: map[string]string{},
-		live: map[manifests.ID]map[string]any{}, stuck: map[manifests.ID]bool{}, watched: map[string]bool{},
+		live: map[manifests.ID]map[string]any{}, stuck: map[manifests.ID]bool{}, well: map[manifests.ID]bool{},
 		releases: map[int]string{}, refuse: map[string]error{},
 	}
 }
@@ -167,22 +168,22 @@ func (c inCluster) Place(_ context.Context, objects manifests.Set) (manifests.Se
 	})
 }
 
-func (c inCluster) Differing(_ context.Context, objects manifests.Set) (differing []manifests.Object, adopted []manifests.ID, err error) {
+func (c inCluster) Differing(_ context.Context, objects manifests.Set, _ bool) (manifests.Changes, error) {
+	var changes manifests.Changes
 	if err := c.call("Differing", "", nil); err != nil {
-		return nil, nil, err
+		return changes, err
 	}
 	for _, object := range objects.Objects() {
 		id := object.ID()
-		c.watched[id.Kind] = true
 		if same(c.live[id], object.Unstructured().Object) {
 			continue
 		}
-		differing = append(differing, object)
+		changes.Objects = append(changes.Objects, object)
 		if c.live[id] != nil && !c.ours(id) {
-			adopted = append(adopted, id)
+			changes.Adopted = append(changes.Adopted, id)
 		}
 	}
-	return differing, adopted, nil
+	return changes, nil
 }
 
 // ours tells whether an object is there and bears a Sync's label.
@@ -211,14 +212,14 @@ func (c inCluster) LetGo(_ context.Context, ids []manifests.ID) error {
 func (c inCluster) Known(context.Context) ([]manifests.ID, error) {
 	var ids []manifests.ID
 	for id := range c.live {
-		if c.ours(id) && c.watched[id.Kind] {
+		if c.ours(id) {
 			ids = append(ids, id)
 		}
 	}
 	return ids, c.call("Known", "", nil)
 }
 
-func (c inCluster) Apply(_ context.Context, objects []manifests.Object) error {
+func (c inCluster) Apply(_ context.Context, objects []manifests.Object, _ bool) error {
 	var refused error
 	for _, object := range objects {
 		err := c.call("Apply", object.ID().String(), func() { c.live[object.ID()] = object.Unstructured().Object })
@@ -229,23 +230,25 @@ func (c inCluster) Apply(_ context.Context, objects []manifests.Object) error {
 	return refused
 }
 
-func (c inCluster) Delete(_ context.Context, ids []manifests.ID) (left []manifests.ID, err error) {
+func (c inCluster) Delete(_ context.Context, ids []manifests.ID) (manifests.Deletion, error) {
+	var deletion manifests.Deletion
 	for _, id := range ids {
 		if !c.ours(id) {
 			continue
 		}
-		err = c.call("Delete", id.String(), func() {
+		err := c.call("Delete", id.String(), func() {
 			if c.stuck[id] {
-				left = append(left, id)
+				deletion.Left = append(deletion.Left, id)
 				return
 			}
 			delete(c.live, id)
 		})
 		if err != nil {
-			return append(left, id), err
+			deletion.Left = append(deletion.Left, id)
+			return deletion, err
 		}
 	}
-	return left, nil
+	return deletion, nil
 }
 
 // Health says what the image of a Deployment tells: "…bad…" crashes, "…slow…" is on its way, others are healthy.
@@ -259,10 +262,10 @@ func (c inCluster) Health(_ context.Context, ids []manifests.ID, closely bool) (
 	}
 	reports := []manifests.Health{}
 	for _, id := range ids {
-		c.watched[id.Kind] = true
 		report := manifests.Health{ID: id, Condition: manifests.Healthy}
 		text, _ := json.Marshal(c.live[id]["spec"])
 		switch {
+		case c.well[id]:
 		case c.live[id] == nil:
 			report = manifests.Health{ID: id, Condition: manifests.Progressing, Reason: "NotFound", Message: "it is not in the cluster"}
 		case strings.Contains(string(text), "bad"):
@@ -275,7 +278,7 @@ func (c inCluster) Health(_ context.Context, ids []manifests.ID, closely bool) (
 	return reports, nil
 }
 
-func (c inCluster) ReplacePods(context.Context, []manifests.ID) error {
+func (c inCluster) ReplacePods(context.Context, []manifests.ID, bool) error {
 	return c.call("ReplacePods", "", nil)
 }
 
@@ -294,7 +297,7 @@ func (j inJournal) Load(_ context.Context, number int) (manifests.Release, error
 	return release, json.Unmarshal([]byte(j.releases[number]), &release)
 }
 
-func (j inJournal) Store(_ context.Context, release manifests.Release, keep int) error {
+func (j inJournal) Store(_ context.Context, release manifests.Release) error {
 	return j.call("Store", fmt.Sprint(release.Number), func() {
 		text, err := json.Marshal(release)
 		if err != nil {
@@ -305,15 +308,13 @@ func (j inJournal) Store(_ context.Context, release manifests.Release, keep int)
 			Number: release.Number, Commit: release.Commit, Rendered: release.Rendered, Objects: release.Objects.Digest(),
 			Options: release.Options, At: j.now, Outcome: manifests.Outcome{Result: manifests.Applying},
 		})
-		kept, before := stateOf(j.records).Kept, j.records
-		j.records = nil
-		for i, record := range before {
-			if len(before)-i <= keep || record.Number == kept.Number {
-				j.records = append(j.records, record)
-			} else {
-				delete(j.releases, record.Number)
-			}
-		}
+	})
+}
+
+func (j inJournal) Drop(_ context.Context, number int) error {
+	return j.call("Drop", fmt.Sprint(number), func() {
+		j.records = slices.DeleteFunc(j.records, func(r manifests.Record) bool { return r.Number == number })
+		delete(j.releases, number)
 	})
 }
 
@@ -369,19 +370,18 @@ func same(a, b map[string]any) bool {
 // agent is what stands around a Syncer: the Sync resource, and the calls for a pass. It does as cmd/belay does.
 type agent struct {
 	*world
-	t       testing.TB
-	syncer  *Syncer
-	spec    v1alpha1.Spec
-	status  v1alpha1.Status
-	gen     int64
-	syncAt  string
-	retryAt string
-	out     Outcome // of the last pass
-	events  []string
+	t      testing.TB
+	syncer *Syncer
+	spec   v1alpha1.Spec
+	status v1alpha1.Status
+	gen    int64
+	asked  map[string]string // the Sync's annotations
+	out    Outcome           // of the last pass
+	events []string
 }
 
 func newAgent(t testing.TB, w *world) *agent {
-	a := &agent{world: w, t: t, gen: 1, spec: v1alpha1.Spec{
+	a := &agent{world: w, t: t, gen: 1, asked: map[string]string{}, spec: v1alpha1.Spec{
 		Source: v1alpha1.Source{URL: "https://git.example.com/shop", Path: "deploy", Interval: metav1.Duration{Duration: time.Minute}},
 		Health: v1alpha1.HealthChecks{
 			Timeout:   metav1.Duration{Duration: 5 * time.Minute},
@@ -395,7 +395,6 @@ func newAgent(t testing.TB, w *world) *agent {
 
 // restart takes a new Syncer, which knows nothing but what the world and the status hold.
 func (a *agent) restart() {
-	clear(a.watched)
 	a.syncer = &Syncer{
 		Namespace: "shop", Name: "shop", Source: a.world, Renderer: a.world, Resolver: a.world,
 		Cluster: inCluster{a.world}, Journal: inJournal{a.world}, Clock: func() time.Time { return a.now },
@@ -408,20 +407,13 @@ func (a *agent) pass() []string {
 	from := len(a.calls)
 	drifted := a.drifted
 	a.drifted = false
-	a.out = a.syncer.Sync(a.t.Context(), Want{
-		Spec:    a.spec,
-		Poll:    a.syncAt != a.status.LastHandledReconcileAt || a.gen != a.status.ObservedGeneration,
-		Retry:   a.retryAt != a.status.LastHandledRetryAt,
-		RetryAt: a.retryAt,
-		Drifted: drifted,
-	})
+	resource := &v1alpha1.Sync{Spec: a.spec, Status: a.status}
+	resource.Annotations = maps.Clone(a.asked)
+	want := WantOf(resource)
+	want.Drifted = drifted
+	a.out = a.syncer.Sync(a.t.Context(), want)
 	a.status = a.out.Status(a.status, a.gen, a.now)
-	if a.out.Looked {
-		a.status.LastHandledReconcileAt = a.syncAt
-	}
-	if a.out.Decided {
-		a.status.LastHandledRetryAt = a.retryAt
-	}
+	a.out.Answer(want, &a.status)
 	for _, e := range a.out.Events {
 		a.events = append(a.events, e.Reason)
 	}
@@ -438,7 +430,7 @@ func (a *agent) passAfter(d time.Duration) []string {
 // poll asks for a look at the remote, and makes the pass.
 func (a *agent) poll() []string {
 	a.t.Helper()
-	a.syncAt = fmt.Sprint(a.now, len(a.calls))
+	a.asked[v1alpha1.AnnotationSyncAt] = fmt.Sprint(a.now, len(a.calls))
 	return a.pass()
 }
 
@@ -494,7 +486,7 @@ func survives(do func()) (survived bool) {
 // writes tells the calls that change the cluster or the journal.
 func writes(call string) bool {
 	verb, _, _ := strings.Cut(call, " ")
-	return slices.Contains([]string{"Store", "Mark", "Apply", "Delete", "LetGo"}, verb)
+	return slices.Contains([]string{"Store", "Mark", "Drop", "Apply", "Delete", "LetGo"}, verb)
 }
 
 // asks tells the calls to Git and the registry, and those that render.
@@ -557,3 +549,13 @@ var (
 	liveV1 = []string{"ConfigMap/shop/old 1", "ConfigMap/shop/vars 1", "Deployment/shop/cart acme/cart@sha256:one"}
 	liveV2 = []string{"ConfigMap/shop/new 2", "ConfigMap/shop/vars 2", "Deployment/shop/cart acme/cart@sha256:two"}
 )
+
+// ready is the Ready condition.
+func (a *agent) ready() metav1.Condition {
+	a.t.Helper()
+	ready := meta.FindStatusCondition(a.status.Conditions, v1alpha1.Ready)
+	if ready == nil {
+		a.t.Fatal("there is no Ready condition")
+	}
+	return *ready
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
@@ -16,6 +17,7 @@ import (
 type agentFlags struct {
 	namespace          string
 	leaderElection     bool
+	leaseDuration      time.Duration
 	metrics, health    string
 	concurrency        int
 	cacheDir           string
@@ -43,6 +45,7 @@ func newAgent(flags *genericclioptions.ConfigFlags) *cobra.Command {
 			return cluster.Run(cmd.Context(), config, cluster.AgentOptions{
 				Namespace:      a.namespace,
 				LeaderElection: a.leaderElection,
+				LeaseDuration:  a.leaseDuration,
 				MetricsAddress: a.metrics,
 				HealthAddress:  a.health,
 				Concurrency:    a.concurrency,
@@ -53,6 +56,7 @@ func newAgent(flags *genericclioptions.ConfigFlags) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&a.namespace, "agent-namespace", os.Getenv("POD_NAMESPACE"), "the namespace of the agent's lease")
 	f.BoolVar(&a.leaderElection, "leader-elect", true, "write only while holding the lease")
+	f.DurationVar(&a.leaseDuration, "lease-duration", 30*time.Second, "after how long without a sign of life an agent is succeeded; whole seconds")
 	f.StringVar(&a.metrics, "metrics-address", ":8080", `where /metrics is served; "0" for nowhere`)
 	f.StringVar(&a.health, "health-address", ":8081", `where /healthz and /readyz are served; "0" for nowhere`)
 	f.IntVar(&a.concurrency, "concurrency", 16, "how many Syncs are worked on side by side")

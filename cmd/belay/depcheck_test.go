@@ -61,7 +61,9 @@ func TestEachOutsideLibraryIsWrappedByOnePackage(t *testing.T) {
 		"github.com/klauspost/compress":             of("sync/cluster"),
 		"sigs.k8s.io/controller-runtime":            of("sync/cluster"),
 		"sigs.k8s.io/controller-runtime/pkg/client": of("cmd/belay", "sync/cluster"), // the commands read and watch Syncs
+		"sigs.k8s.io/structured-merge-diff/v6":      of("sync/cluster"),
 		"github.com/spf13/cobra":                    of("cmd/belay"),
+		"github.com/pmezard/go-difflib":             of("cmd/belay"),
 		"k8s.io/cli-runtime":                        of("cmd/belay"),
 	}
 	used := map[string]bool{}

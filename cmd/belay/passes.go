@@ -38,6 +38,7 @@ type syncer struct {
 	*sync.Syncer
 	uid     types.UID
 	source  *source
+	journal *cluster.Journal
 	objects *cluster.Objects
 }
 
@@ -70,30 +71,34 @@ func (p *passes) Pass(ctx context.Context, s *v1alpha1.Sync) cluster.Report {
 	if err != nil {
 		return cluster.Report{Status: s.Status, Events: []cluster.Note{{Type: corev1.EventTypeWarning, Reason: "Error", Message: err.Error()}}, Next: time.Minute}
 	}
-	syncAt, retryAt := s.Annotations[v1alpha1.AnnotationSyncAt], s.Annotations[v1alpha1.AnnotationRetryAt]
-	outcome := carrier.Sync(ctx, sync.Want{
-		Spec:    s.Spec,
-		Poll:    syncAt != s.Status.LastHandledReconcileAt,
-		Retry:   retryAt != s.Status.LastHandledRetryAt,
-		RetryAt: retryAt,
-		Drifted: carrier.objects.Drifted(),
-	})
+	carrier.journal.Refresh()
+	carrier.journal.Expect(expectedOf(s)...)
+	want := sync.WantOf(s)
+	want.Poll = carrier.objects.Asked() || want.Poll
+	want.Drifted, want.Freed = carrier.objects.Drifted(), carrier.objects.Freed()
+	outcome := carrier.Sync(ctx, want)
 	status := outcome.Status(s.Status, s.Generation, time.Now())
-	if outcome.Looked {
-		status.LastHandledReconcileAt = syncAt
-	}
-	if outcome.Decided {
-		status.LastHandledRetryAt = retryAt
+	outcome.Answer(want, &status)
+	// A wait for others to hand something over is one with a known aim; a prune that waits says nothing of the newest commit.
+	if outcome.Decided || outcome.Undecided != nil && outcome.Undecided.Reason == cluster.HandOverPending {
+		carrier.objects.Looked(carrier.source.looked)
 	}
 	return cluster.Report{Status: status, Events: notes(outcome.Events), Next: outcome.Next}
 }
 
+// removalRetry is when a removal that could not begin is tried again.
+const removalRetry = 10 * time.Second
+
 // Remove implements [cluster.Passes].
 func (p *passes) Remove(ctx context.Context, s *v1alpha1.Sync) cluster.Report {
 	carrier, err := p.syncerFor(s)
-	if err != nil {
-		return cluster.Report{Status: s.Status, Next: time.Minute}
+	if err == nil {
+		carrier.Cluster, err = p.cluster.Leaving(ctx, types.NamespacedName{Namespace: s.Namespace, Name: s.Name}, s.Spec.Apply)
 	}
+	if err != nil {
+		return cluster.Report{Status: s.Status, Next: removalRetry}
+	}
+	carrier.journal.Expect(expectedOf(s)...) // where one is lost, what bears the Sync's labels is looked for instead
 	next, problem := carrier.Remove(ctx, sync.Want{Spec: s.Spec})
 	status := *s.Status.DeepCopy()
 	if problem != nil {
@@ -128,7 +133,7 @@ func (p *passes) syncerFor(s *v1alpha1.Sync) (*syncer, error) {
 		known = p.newSyncer(name, s)
 		p.syncers[name] = known
 	}
-	objects, err := p.cluster.Objects(name, s.Spec.Apply.ServiceAccountName, s.Spec.Apply.TargetNamespace)
+	objects, err := p.cluster.Objects(name, s.Spec.Apply)
 	if err != nil {
 		return nil, err
 	}
@@ -145,16 +150,18 @@ func (p *passes) newSyncer(name types.NamespacedName, s *v1alpha1.Sync) *syncer 
 	owner := metav1.OwnerReference{
 		APIVersion: v1alpha1.GroupVersion.String(), Kind: "Sync", Name: s.Name, UID: s.UID,
 	}
+	journal := p.cluster.Journal(name, owner)
 	return &syncer{
-		uid:    s.UID,
-		source: source,
+		uid:     s.UID,
+		source:  source,
+		journal: journal,
 		Syncer: &sync.Syncer{
 			Namespace: name.Namespace,
 			Name:      name.Name,
 			Source:    source,
 			Renderer:  p.renderer,
 			Resolver:  pinner{p.resolver},
-			Journal:   p.cluster.Journal(name, owner),
+			Journal:   journal,
 			Clock:     time.Now,
 		},
 	}

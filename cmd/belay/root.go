@@ -23,6 +23,8 @@ func newRoot() *cobra.Command {
 		newInstall(),
 		newGet(flags),
 		newHistory(flags),
+		newDiff(flags),
+		newRollback(flags),
 		newSync(flags),
 		newWait(flags),
 		newRender(),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -23,6 +24,7 @@ type source struct {
 	cacheDir  string
 	spec      v1alpha1.Source
 
+	looked     time.Time       // when the last look at the remote began that had an answer
 	opened     v1alpha1.Source // what repository was opened for
 	repository *git.Repository
 }
@@ -32,7 +34,11 @@ func (s *source) Head(ctx context.Context) (string, error) {
 	if err := s.open(ctx); err != nil {
 		return "", err
 	}
+	begun := time.Now()
 	head, err := s.repository.Head(ctx)
+	if err == nil {
+		s.looked = begun
+	}
 	return head, s.checked(err)
 }
 

@@ -12,11 +12,11 @@ import (
 )
 
 func newSync(flags *genericclioptions.ConfigFlags) *cobra.Command {
-	var retry bool
+	var also requests
 	cmd := &cobra.Command{
 		Use:     "sync SYNC",
 		Short:   "Have the agent look at the remote now",
-		Example: "  belay sync shop -n shop\n  belay sync shop -n shop --retry && belay wait shop -n shop",
+		Example: "  belay sync shop -n shop\n  belay sync shop -n shop --retry && belay wait shop -n shop\n  belay sync shop -n shop --resolve",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, namespace, err := connect(flags)
@@ -28,7 +28,7 @@ func newSync(flags *genericclioptions.ConfigFlags) *cobra.Command {
 				return err
 			}
 			before := sync.DeepCopy()
-			ask(sync, retry, time.Now())
+			ask(sync, also, time.Now())
 			if err := c.Patch(cmd.Context(), sync, client.MergeFrom(before)); err != nil {
 				return fmt.Errorf("asking for a sync of %s/%s: %w", namespace, args[0], err)
 			}
@@ -36,19 +36,26 @@ func newSync(flags *genericclioptions.ConfigFlags) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&retry, "retry", false, "try a refused release again, although nothing has changed")
+	cmd.Flags().BoolVar(&also.retry, "retry", false, "try a refused release again, although nothing has changed")
+	cmd.Flags().BoolVar(&also.resolve, "resolve", false, "ask for the tags' present digests, although this very text was deployed before with others")
 	flags.AddFlags(cmd.Flags())
 	return cmd
 }
 
+// requests are what may be asked for besides a look at the remote.
+type requests struct{ retry, resolve bool }
+
 // ask sets the annotations that the agent acts on.
-func ask(sync *v1alpha1.Sync, retry bool, now time.Time) {
+func ask(sync *v1alpha1.Sync, also requests, now time.Time) {
 	if sync.Annotations == nil {
 		sync.Annotations = map[string]string{}
 	}
 	at := now.UTC().Format(time.RFC3339Nano)
 	sync.Annotations[v1alpha1.AnnotationSyncAt] = at
-	if retry {
+	if also.retry {
 		sync.Annotations[v1alpha1.AnnotationRetryAt] = at
+	}
+	if also.resolve {
+		sync.Annotations[v1alpha1.AnnotationResolveAt] = at
 	}
 }

@@ -141,7 +141,7 @@ func verdictOn(sync *v1alpha1.Sync, commit string) verdict {
 		message += ": " + ready.Message
 	}
 	wanted := status.Wanted
-	asked := sync.Annotations[v1alpha1.AnnotationSyncAt] != status.LastHandledReconcileAt
+	asked := sync.Annotations[v1alpha1.AnnotationSyncAt] != status.LastHandledReconcileAt || rollbackPending(sync)
 	switch {
 	case asked || status.ObservedGeneration != sync.Generation || wanted == nil:
 		return verdict{message: strings.TrimSuffix("waiting for the agent's next look; "+message, "; ")}
@@ -154,7 +154,8 @@ func verdictOn(sync *v1alpha1.Sync, commit string) verdict {
 		return verdict{true, exitOK, message}
 	case ready == nil || meta.IsStatusConditionTrue(status.Conditions, v1alpha1.Reconciling):
 		return verdict{message: message}
-	case ready.Reason == string(v1alpha1.RolledBack), ready.Reason == string(v1alpha1.RollbackFailed):
+	case ready.Reason == string(v1alpha1.RolledBack), ready.Reason == string(v1alpha1.RollbackFailed),
+		status.Phase == v1alpha1.RolledBack && status.Held != nil && status.Held.Commit == wanted.Commit: // and frozen since
 		return verdict{true, exitRolledBack, message}
 	case meta.IsStatusConditionTrue(status.Conditions, v1alpha1.Stalled):
 		return verdict{true, exitError, message}

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -29,9 +30,10 @@ import (
 type AgentOptions struct {
 	Namespace      string // of the lease
 	LeaderElection bool
-	MetricsAddress string // "0" for none
-	HealthAddress  string // "0" for none
-	Concurrency    int    // passes side by side
+	LeaseDuration  time.Duration // after how long without a renewal an agent is succeeded
+	MetricsAddress string        // "0" for none
+	HealthAddress  string        // "0" for none
+	Concurrency    int           // passes side by side
 	Logger         logr.Logger
 }
 
@@ -65,18 +67,21 @@ func Run(ctx context.Context, config *rest.Config, options AgentOptions, start f
 		return err
 	}
 	ctrl.SetLogger(options.Logger)
+	ctx, lost := context.WithCancelCause(ctx)
+	defer lost(nil)
+	config = guarded(config, options, func() { lost(errLeaseOver) })
 	patience := 10 * time.Second
-	// Renewed every five seconds: most of what an agent at rest asks. One that is killed is succeeded after thirty; one
-	// that ends gives the lease back.
-	lease, renew, retry := 30*time.Second, 20*time.Second, 5*time.Second
+	// By default renewed every five seconds: most of what an agent at rest asks. One that is killed is succeeded after
+	// thirty; one that ends gives the lease back.
+	renew, retry := options.LeaseDuration*2/3, options.LeaseDuration/6
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        known,
 		Logger:                        options.Logger,
 		LeaderElection:                options.LeaderElection,
-		LeaderElectionID:              "belay-agent",
+		LeaderElectionID:              leaseName,
 		LeaderElectionNamespace:       options.Namespace,
 		LeaderElectionReleaseOnCancel: true,
-		LeaseDuration:                 &lease,
+		LeaseDuration:                 &options.LeaseDuration,
 		RenewDeadline:                 &renew,
 		RetryPeriod:                   &retry,
 		GracefulShutdownTimeout:       &patience,
@@ -91,6 +96,7 @@ func Run(ctx context.Context, config *rest.Config, options AgentOptions, start f
 	if err != nil {
 		return err
 	}
+	cluster.handover.syncs = mgr.GetClient()
 	if err := mgr.Add(manager.RunnableFunc(cluster.Start)); err != nil {
 		return err
 	}
@@ -106,7 +112,24 @@ func Run(ctx context.Context, config *rest.Config, options AgentOptions, start f
 			return err
 		}
 	}
-	return mgr.Start(ctx)
+	if err := mgr.Start(ctx); err != nil {
+		return err
+	}
+	if errors.Is(context.Cause(ctx), errLeaseOver) {
+		return errLeaseOver
+	}
+	return nil
+}
+
+// guarded is a client configuration whose writes are finished once begun, and only begun while the agent leads.
+func guarded(config *rest.Config, options AgentOptions, lost func()) *rest.Config {
+	config = rest.CopyConfig(config)
+	if options.LeaderElection {
+		config.Wrap(newFence(options.LeaseDuration, lost).wrap)
+	}
+	config.Wrap(finishing)
+	config.Wrap(failpoints)
+	return config
 }
 
 // passTimeout ends a pass that something outside holds up. What was begun is taken up by the next one.

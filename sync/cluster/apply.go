@@ -3,36 +3,132 @@ package cluster
 import (
 	"context"
 
-	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belay-gitops/belay/manifests"
 )
 
 // Apply writes objects side by side. All of them are tried, whatever becomes of the others.
-func (o *Objects) Apply(ctx context.Context, objects []manifests.Object) error {
+func (o *Objects) Apply(ctx context.Context, objects []manifests.Object, insist bool) error {
 	errs := make([]error, len(objects))
-	var group errgroup.Group
-	group.SetLimit(parallel)
-	for i, object := range objects {
-		group.Go(func() error {
-			errs[i] = o.applyOne(ctx, object)
-			return nil
-		})
-	}
-	_ = group.Wait()
+	each(len(objects), func(i int) { errs[i] = o.applyOne(ctx, objects[i], insist) })
 	return all(errs)
 }
 
-func (o *Objects) applyOne(ctx context.Context, object manifests.Object) error {
+func (o *Objects) applyOne(ctx context.Context, object manifests.Object, insist bool) error {
 	mapping, err := o.mapping(object)
 	if err != nil {
 		return err
 	}
-	applied, err := o.patch(ctx, mapping, object, metav1.PatchOptions{})
-	if err != nil {
+	w := write{mapping: mapping, object: object, insist: insist, approach: o.approaches[object.ID()]}
+	apply := o.applied
+	if object.CreatedOnly() {
+		apply = o.created
+	}
+	if err := apply(ctx, w); err != nil {
 		return describe(object.String(), object.ID().Kind, err)
 	}
-	o.cluster.watches.Wrote(object.ID(), applied.GetResourceVersion())
+	o.cluster.handover.settle(o.sync, object.ID())
 	return nil
+}
+
+// created creates an object that is not to be changed. One that is there by now is left alone.
+func (o *Objects) created(ctx context.Context, w write) error {
+	id := w.object.ID()
+	created, err := o.resource(w.mapping, id.Namespace).Create(ctx, w.object.Unstructured(), metav1.CreateOptions{
+		FieldManager: createManager, FieldValidation: metav1.FieldValidationStrict,
+	})
+	if apierrors.IsAlreadyExists(err) {
+		return nil
+	}
+	if err == nil {
+		o.cluster.watches.Wrote(id, created.GetResourceVersion())
+	}
+	return err
+}
+
+// applied applies an object, by whatever way Differing found that there is.
+func (o *Objects) applied(ctx context.Context, w write) error {
+	if w.entangled {
+		if _, err := o.disentangle(ctx, w, taking(w.byHand)); err != nil {
+			return err
+		}
+	}
+	applied, _, err := o.patch(ctx, w)
+	switch {
+	case isImmutable(err):
+		applied, err = o.recreate(ctx, w, err)
+	case apierrors.IsInvalid(err):
+		applied, err = o.cleared(ctx, w, taking(w.pick(err)), err)
+	case isOutdated(err):
+		applied, err = o.cleared(ctx, w, updating(w.object.GroupVersionKind().GroupVersion()), err)
+	}
+	if err != nil {
+		return err
+	}
+	o.cluster.watches.Wrote(w.object.ID(), applied.GetResourceVersion())
+	if holders(applied.GetManagedFields(), w.byHand) == "" {
+		return nil
+	}
+	// Somebody was there in between, or the API server has only now given names to who wrote the object before.
+	applied, err = o.cleared(ctx, w, taking(w.byHand), nil)
+	if err == nil {
+		o.cluster.watches.Wrote(w.object.ID(), applied.GetResourceVersion())
+	}
+	return err
+}
+
+// cleared applies an object that was refused once more, after its managedFields have changed.
+func (o *Objects) cleared(ctx context.Context, w write, change ownership, refusal error) (*unstructured.Unstructured, error) {
+	changed, err := o.disentangle(ctx, w, change)
+	if err == nil && !changed {
+		err = refusal
+	}
+	if err != nil {
+		return nil, err
+	}
+	applied, _, err := o.patch(ctx, w)
+	return applied, err
+}
+
+// ownership changes managedFields.
+type ownership = func([]metav1.ManagedFieldsEntry) (entries []metav1.ManagedFieldsEntry, changed bool, err error)
+
+// taking makes belay the owner of what pick picks.
+func taking(pick picker) ownership {
+	return func(entries []metav1.ManagedFieldsEntry) ([]metav1.ManagedFieldsEntry, bool, error) {
+		return takeOver(entries, pick)
+	}
+}
+
+// disentangle changes who owns what of a live object.
+func (o *Objects) disentangle(ctx context.Context, w write, change ownership) (changed bool, err error) {
+	id := w.object.ID()
+	resource := o.resource(w.mapping, id.Namespace)
+	err = retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		live, err := resource.Get(ctx, id.Name, metav1.GetOptions{})
+		if err != nil {
+			return client.IgnoreNotFound(err)
+		}
+		entries, differ, err := change(live.GetManagedFields())
+		if err != nil || !differ {
+			return err
+		}
+		body, err := managedFieldsPatch(live, entries)
+		if err != nil {
+			return err
+		}
+		written, err := resource.Patch(ctx, id.Name, types.JSONPatchType, body, metav1.PatchOptions{FieldManager: FieldManager})
+		if err == nil {
+			changed = true
+			o.cluster.watches.Wrote(id, written.GetResourceVersion())
+		}
+		return err
+	})
+	return changed, err
 }

@@ -21,7 +21,7 @@ import (
 )
 
 // chunkSize keeps a Secret, base64 and all, well under etcd's limit of 1.5 MiB.
-const chunkSize = 900 << 10
+const chunkSize = 896 << 10
 
 // largestRelease bounds what a compressed release may unpack to.
 const largestRelease = 256 << 20
@@ -34,7 +34,7 @@ func (j *Journal) write(ctx context.Context, release manifests.Release, stored m
 		return "", err
 	}
 	fixed, err := json.Marshal(record{
-		Commit: stored.Commit, Rendered: stored.Rendered, Objects: stored.Objects, Options: stored.Options, At: stored.At,
+		Format: format, Commit: stored.Commit, Rendered: stored.Rendered, Objects: stored.Objects, Options: stored.Options, At: stored.At,
 	})
 	if err != nil {
 		return "", err
@@ -43,56 +43,70 @@ func (j *Journal) write(ctx context.Context, release manifests.Release, stored m
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256(text)
-	chunks := slices.Collect(slices.Chunk(text, chunkSize))
-	for i, data := range chunks {
-		annotations := map[string]any{
+	var chunks []*unstructured.Unstructured
+	for data := range slices.Chunk(text, chunkSize) {
+		chunks = append(chunks, j.chunk(release.Number, len(chunks), data))
+	}
+	for i, chunk := range chunks {
+		annotations := map[string]string{
 			annotationChunk:    fmt.Sprintf("%d/%d", i, len(chunks)),
-			annotationChecksum: hex.EncodeToString(sum[:]),
+			annotationChecksum: checksum(text),
 		}
 		if i == len(chunks)-1 {
 			annotations[annotationRecord], annotations[annotationOutcome] = string(fixed), string(outcome)
 		}
-		last = fmt.Sprintf("belay.%s.%d.%d", j.sync.Name, release.Number, i)
-		if err := j.create(ctx, last, release.Number, data, annotations); err != nil {
+		chunk.SetAnnotations(annotations)
+	}
+	err = j.create(ctx, chunks)
+	if apierrors.IsAlreadyExists(err) {
+		if err := j.remove(ctx, release.Number); err != nil {
 			return "", err
 		}
+		err = j.create(ctx, chunks)
 	}
-	return last, nil
+	return chunks[len(chunks)-1].GetName(), describe(fmt.Sprintf("release %d", release.Number), "Release", err)
 }
 
-func (j *Journal) create(ctx context.Context, name string, number int, data []byte, annotations map[string]any) error {
+// chunk is the Secret for a part of a release.
+func (j *Journal) chunk(number, index int, data []byte) *unstructured.Unstructured {
 	owner := map[string]any{
 		"apiVersion": j.owner.APIVersion, "kind": j.owner.Kind, "name": j.owner.Name, "uid": string(j.owner.UID),
 	}
-	secret := &unstructured.Unstructured{Object: map[string]any{
+	return &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "v1",
 		"kind":       "Secret",
 		"metadata": map[string]any{
-			"name":            name,
+			"name":            fmt.Sprintf("belay.%s.%d.%d", j.sync.Name, number, index),
 			"namespace":       j.sync.Namespace,
 			"labels":          map[string]any{labelReleaseOf: j.sync.Name, labelRelease: strconv.Itoa(number)},
-			"annotations":     annotations,
 			"ownerReferences": []any{owner},
 		},
 		"type":      "belay.dev/release",
 		"immutable": true,
 		"data":      map[string]any{"release": base64.StdEncoding.EncodeToString(data)},
 	}}
+}
+
+func (j *Journal) create(ctx context.Context, chunks []*unstructured.Unstructured) error {
 	client := j.cluster.own.Resource(secrets).Namespace(j.sync.Namespace)
-	options := metav1.CreateOptions{FieldManager: FieldManager}
-	_, err := client.Create(ctx, secret, options)
-	if apierrors.IsAlreadyExists(err) {
-		if err := j.remove(ctx, number); err != nil {
+	for _, chunk := range chunks {
+		if _, err := client.Create(ctx, chunk, metav1.CreateOptions{FieldManager: FieldManager}); err != nil {
 			return err
 		}
-		_, err = client.Create(ctx, secret, options)
 	}
-	return describe("Secret/"+j.sync.Namespace+"/"+name, "Release", err)
+	return nil
 }
 
 // Load reads a release back. It answers an error rather than anything but what was stored.
 func (j *Journal) Load(ctx context.Context, number int) (manifests.Release, error) {
+	release, err := j.load(ctx, number)
+	if err != nil {
+		j.doubted = true
+	}
+	return release, err
+}
+
+func (j *Journal) load(ctx context.Context, number int) (manifests.Release, error) {
 	chunks, err := j.chunks(ctx, number)
 	if err != nil {
 		return manifests.Release{}, err
@@ -106,11 +120,13 @@ func (j *Journal) Load(ctx context.Context, number int) (manifests.Release, erro
 		}
 		text = append(text, data...)
 	}
-	sum := sha256.Sum256(text)
-	if hex.EncodeToString(sum[:]) != chunks[len(chunks)-1].GetAnnotations()[annotationChecksum] {
+	if checksum(text) != chunks[len(chunks)-1].GetAnnotations()[annotationChecksum] {
 		return manifests.Release{}, j.corrupt(number, "its checksum is wrong")
 	}
 	release, err := unpack(text)
+	if errors.As(err, &newer{}) {
+		return manifests.Release{}, j.refuse(number, err)
+	}
 	if err != nil {
 		return manifests.Release{}, j.corrupt(number, "it cannot be read")
 	}
@@ -118,6 +134,11 @@ func (j *Journal) Load(ctx context.Context, number int) (manifests.Release, erro
 		return manifests.Release{}, j.corrupt(number, "its objects are not those that were stored")
 	}
 	return release, nil
+}
+
+func checksum(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }
 
 // objectsOf is the digest that a release's objects had when it was stored or the journal was first read; "" where that
@@ -131,7 +152,8 @@ func (j *Journal) objectsOf(number int) string {
 	return ""
 }
 
-// format is the version of a release's text. A reader refuses what is newer than itself.
+// format is the version of a release's text and of its record. A reader refuses what is newer than itself. What an
+// older belay would misread makes a new format; a field that it may leave out does not.
 const format = 1
 
 type envelope struct {
@@ -162,12 +184,19 @@ func unpack(packed []byte) (manifests.Release, error) {
 		return manifests.Release{}, err
 	}
 	var e envelope
-	if err := json.NewDecoder(bytes.NewReader(text)).Decode(&e); err != nil {
-		return manifests.Release{}, err
+	err = json.NewDecoder(bytes.NewReader(text)).Decode(&e)
+	if err != nil {
+		// The rest of a newer format may be anything. A text may be large, and is read for this alone only here.
+		var first struct{ Format int }
+		if json.Unmarshal(text, &first) == nil {
+			e.Format = first.Format
+		}
 	}
 	switch {
 	case e.Format > format:
-		return manifests.Release{}, fmt.Errorf("format %d is newer than this belay's %d", e.Format, format)
+		return manifests.Release{}, newer{format: e.Format}
+	case err != nil:
+		return manifests.Release{}, err
 	case e.Format < 1:
 		return manifests.Release{}, errors.New("it is no release")
 	}

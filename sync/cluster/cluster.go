@@ -14,20 +14,18 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/belay-gitops/belay/manifests"
+	"github.com/belay-gitops/belay/sync/api/v1alpha1"
 )
 
 // FieldManager is the name that belay's server-side applies bear.
 const FieldManager = "belay"
-
-// parallel is how many objects of one Sync are tried or written side by side. The API server's own fairness does
-// the rest.
-const parallel = 8
 
 // Cluster is a connection to an API server, shared by all Syncs.
 type Cluster struct {
@@ -37,6 +35,9 @@ type Cluster struct {
 	records metadata.Interface
 	watches *Watches
 	pods    *podWatches
+
+	discovery discovery.DiscoveryInterface
+	handover  *handover
 }
 
 // Connect makes a Cluster of a client configuration. Each change to an owned object, or to a pod behind a release
@@ -60,6 +61,10 @@ func Connect(config *rest.Config, notify func(types.NamespacedName)) (*Cluster, 
 	if err != nil {
 		return nil, fmt.Errorf("preparing a client: %w", err)
 	}
+	kinds, err := discovery.NewDiscoveryClientForConfigAndClient(config, httpClient)
+	if err != nil {
+		return nil, fmt.Errorf("preparing discovery: %w", err)
+	}
 	watches, err := newWatches(config, mapper, notify)
 	if err != nil {
 		return nil, err
@@ -67,6 +72,7 @@ func Connect(config *rest.Config, notify func(types.NamespacedName)) (*Cluster, 
 	return &Cluster{
 		config: config, mapper: mapper, own: own, records: records,
 		watches: watches, pods: newPodWatches(config, mapper, notify),
+		discovery: kinds, handover: newHandover(notify),
 	}, nil
 }
 
@@ -82,12 +88,18 @@ type Objects struct {
 	client    dynamic.Interface // with the rights of the Sync's service account
 	sync      types.NamespacedName
 	namespace string // overrides the namespace of every object, where it is not empty
+	ignore    []v1alpha1.IgnoreRule
+	keeps     bool // what has left Git
+
+	approaches map[manifests.ID]approach // of the objects that Differing found to differ, for Apply
 }
 
-// Objects is the view of a Sync. With a service account (of the Sync's namespace) all requests are made in its
-// name, otherwise with the agent's rights. A target namespace overrides that of every namespaced object.
-func (c *Cluster) Objects(sync types.NamespacedName, serviceAccount, targetNamespace string) (*Objects, error) {
-	objects := &Objects{cluster: c, client: c.own, sync: sync, namespace: targetNamespace}
+// Objects is the view of a Sync, as its spec has it. With a service account (of the Sync's namespace) all requests are
+// made in its name, otherwise with the agent's rights. A target namespace overrides that of every namespaced object.
+func (c *Cluster) Objects(sync types.NamespacedName, spec v1alpha1.Apply) (*Objects, error) {
+	objects := &Objects{cluster: c, client: c.own, sync: sync, namespace: spec.TargetNamespace, ignore: spec.Ignore,
+		keeps: !spec.Prunes()}
+	serviceAccount := spec.ServiceAccountName
 	if serviceAccount == "" {
 		return objects, nil
 	}

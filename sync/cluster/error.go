@@ -38,18 +38,34 @@ func describe(object, kind string, err error) error {
 	if err == nil {
 		return nil
 	}
+	if known := (*Error)(nil); errors.As(err, &known) {
+		return known
+	}
 	e := &Error{Reason: "ClusterUnavailable", Object: object, Temporary: true}
 	var status apierrors.APIStatus
+	if errors.Is(err, errLeaseOver) {
+		e.Detail = errLeaseOver.Error()
+		return e
+	}
 	if !errors.As(err, &status) {
 		e.Detail = "the API server cannot be reached: " + err.Error()
 		return e
 	}
-	e.Detail = detail(kind, status.Status())
+	e.Detail = detail(kind, status.Status()) + hint(err)
 	if seconds, wait := apierrors.SuggestsClientDelay(err); wait {
 		e.After = time.Duration(seconds) * time.Second
 	}
 	e.Reason, e.Temporary = class(err)
+	if isUnserved(err) {
+		e.Reason, e.Detail = "UnknownKind", "the cluster knows no kind "+kind+" in this version any more, or not yet; install its CRD"
+	}
 	return e
+}
+
+// isUnserved tells whether the API server has nothing of a kind that discovery knew: its CRD has just gone, or is not
+// established again.
+func isUnserved(err error) bool {
+	return apierrors.IsNotFound(err) && strings.Contains(err.Error(), "could not find the requested resource")
 }
 
 // causeNamespaceTerminating is k8s.io/api/core/v1.NamespaceTerminatingCause.
@@ -63,10 +79,11 @@ func class(err error) (reason string, temporary bool) {
 		return "NamespaceTerminating", true
 	case strings.Contains(text, "failed calling webhook"):
 		return "WebhookUnavailable", true
-	case strings.Contains(text, "admission webhook") && strings.Contains(text, "denied the request"):
+	case strings.Contains(text, "admission webhook") && strings.Contains(text, "denied the request"),
+		strings.Contains(text, "ValidatingAdmissionPolicy '") && strings.Contains(text, "denied request"):
 		return "AdmissionDenied", false
 	// Server-side apply reports a field that the schema lacks as an internal error.
-	case strings.Contains(text, "failed to create typed patch object"):
+	case strings.Contains(text, "failed to create typed patch object"), isOutdated(err):
 		return "Invalid", false
 	case apierrors.IsForbidden(err) && strings.Contains(text, "exceeded quota"):
 		return "QuotaExceeded", true
@@ -74,7 +91,7 @@ func class(err error) (reason string, temporary bool) {
 		return "Forbidden", false
 	case apierrors.IsForbidden(err):
 		return "AdmissionDenied", false
-	case apierrors.IsInvalid(err) && strings.Contains(text, "immutable"):
+	case isImmutable(err):
 		return "ImmutableField", false
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsMethodNotSupported(err),
 		apierrors.IsRequestEntityTooLargeError(err), apierrors.IsNotAcceptable(err), apierrors.IsUnsupportedMediaType(err):
@@ -86,6 +103,17 @@ func class(err error) (reason string, temporary bool) {
 		return "NotFound", true
 	}
 	return "ClusterUnavailable", true
+}
+
+// hint says what would be right, where belay knows it better than the API server.
+func hint(err error) string {
+	if rule := missingRule(err); rule != "" {
+		return "; add to " + rule
+	}
+	if _, kept := conflicts(err); kept {
+		return "; take the field out of Git, name it in spec.apply.ignore, or have that manager leave it"
+	}
+	return ""
 }
 
 // preamble is how the API server's messages name the object once more.

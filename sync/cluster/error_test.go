@@ -49,10 +49,16 @@ func TestEachRefusalHasItsClass(t *testing.T) {
 		{"an immutable field", invalid(field.Invalid(replicas, 3, "field is immutable")), "ImmutableField", false},
 		{"an invalid field", invalid(field.Invalid(replicas, -3, "must be greater than or equal to 0")), "Invalid", false},
 		{"a bad request", apierrors.NewBadRequest("strict decoding error: unknown field"), "Invalid", false},
+		{"an admission policy that says no", func() error {
+			err := apierrors.NewInvalid(deploymentKind, "cart", nil)
+			err.ErrStatus.Message = `deployments.apps "cart" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no latest tag`
+			return err
+		}(), "AdmissionDenied", false},
 		{"an object that is too large", apierrors.NewRequestEntityTooLargeError("too large"), "Invalid", false},
 		{"a race with somebody faster", apierrors.NewConflict(deploymentResource, "cart", errors.New("the object has been modified")), "Conflict", true},
 		{"a conflict", apierrors.NewApplyConflict([]metav1.StatusCause{{Type: metav1.CauseTypeFieldManagerConflict}}, "Apply failed"), "Conflict", false},
 		{"a missing object", apierrors.NewNotFound(deploymentResource, "cart"), "NotFound", true},
+		{"a kind whose CRD has gone", apierrors.NewGenericServerResponse(http.StatusNotFound, "patch", schema.GroupResource{}, "", "", 0, true), "UnknownKind", true},
 		{"too many requests", apierrors.NewTooManyRequests("slow down", 7), "ClusterUnavailable", true},
 		{"an API server that starts", apierrors.NewServiceUnavailable("starting"), "ClusterUnavailable", true},
 		{"a timeout", apierrors.NewTimeoutError("etcd", 1), "ClusterUnavailable", true},
@@ -192,19 +198,24 @@ func TestOnlyKubectlsFieldsAreTakenOver(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		err  error
-		want bool
+		held string
+		kept bool
 	}{
-		{"edited by hand", conflict(`conflict with "kubectl-edit" using apps/v1`), true},
-		{"applied by hand before", conflict(`conflict with "kubectl-client-side-apply" using apps/v1`, `conflict with "kubectl" using apps/v1`), true},
-		{"scaled by an autoscaler", conflict(`conflict with "kube-controller-manager" with subresource "scale"`), false},
-		{"by both", conflict(`conflict with "kubectl-edit"`, `conflict with "helm"`), false},
-		{"a conflict without a cause", conflict(), false},
-		{"another refusal", apierrors.NewBadRequest("x"), false},
-		{"no answer at all", errors.New("x"), false},
+		{"edited by hand", conflict(`conflict with "kubectl-edit" using apps/v1`), `manager "kubectl-edit" holds .spec.replicas`, false},
+		{"applied by hand before", conflict(`conflict with "kubectl-client-side-apply" using apps/v1`, `conflict with "kubectl" using apps/v1`),
+			`manager "kubectl-client-side-apply" holds .spec.replicas; manager "kubectl" holds .spec.replicas`, false},
+		{"scaled by an autoscaler that is gone", conflict(`conflict with "kube-controller-manager" with subresource "scale" using apps/v1`),
+			`manager "kube-controller-manager" holds .spec.replicas`, false},
+		{"written by a controller", conflict(`conflict with "kube-controller-manager" using apps/v1`), `manager "kube-controller-manager" holds .spec.replicas`, true},
+		{"by both", conflict(`conflict with "kubectl-edit"`, `conflict with "helm"`),
+			`manager "kubectl-edit" holds .spec.replicas; manager "helm" holds .spec.replicas`, true},
+		{"a conflict without a cause", conflict(), "", false},
+		{"another refusal", apierrors.NewBadRequest("x"), "", false},
+		{"no answer at all", errors.New("x"), "", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := onlyKubectl(test.err); got != test.want {
-				t.Errorf("got %t", got)
+			if held, kept := conflicts(test.err); held != test.held || kept != test.kept {
+				t.Errorf("got %s, kept %t", held, kept)
 			}
 		})
 	}

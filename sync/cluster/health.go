@@ -39,12 +39,8 @@ func (o *Objects) Health(ctx context.Context, ids []manifests.ID, closely bool) 
 // Forget lets go of what is watched on a Sync's behalf alone.
 func (c *Cluster) Forget(ctx context.Context, objects *Objects) {
 	c.watches.Forget(objects.sync)
+	c.handover.forget(objects.sync)
 	_ = c.pods.attend(ctx, objects.sync, nil) // attending nothing asks nothing, and cannot fail
-}
-
-// Known names the objects that bear this Sync's labels, of the kinds that are watched by now.
-func (o *Objects) Known(ctx context.Context) ([]manifests.ID, error) {
-	return o.cluster.watches.Known(ctx, o.sync)
 }
 
 // Drifted tells whether somebody else has changed or deleted objects of this Sync since the last call.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -39,9 +40,11 @@ type Journal struct {
 	sync    types.NamespacedName
 	owner   metav1.OwnerReference
 
-	loaded  bool
-	records []manifests.Record
-	last    map[int]string // each release's Secret that carries its record
+	loaded   bool
+	doubted  bool // a release could not be read: the records may not be true any more
+	expected []int
+	records  []manifests.Record
+	last     map[int]string // each release's Secret that carries its record
 }
 
 // Journal is the journal of a Sync; owner makes the API server delete the releases with it.
@@ -49,8 +52,23 @@ func (c *Cluster) Journal(sync types.NamespacedName, owner metav1.OwnerReference
 	return &Journal{cluster: c, sync: sync, owner: owner}
 }
 
+// Expect names releases that are stored for sure, as a Sync's status tells of them. That one of them is not there is an
+// error then, where it would be taken for never stored otherwise.
+func (j *Journal) Expect(releases ...int) { j.expected = releases }
+
+// Refresh has the records read again if a release could not be read: people may have put that right, or gone on without.
+func (j *Journal) Refresh() {
+	if j.doubted {
+		j.loaded, j.doubted = false, false
+	}
+}
+
+// Sync is whose journal it is.
+func (j *Journal) Sync() types.NamespacedName { return j.sync }
+
 // record is the fixed part of a [manifests.Record], as it is written.
 type record struct {
+	Format   int              `json:"format"` // 0, from before it was written, means 1
 	Commit   manifests.Commit `json:"commit"`
 	Rendered string           `json:"rendered"`
 	Objects  string           `json:"objects"`
@@ -76,37 +94,49 @@ func (j *Journal) Records(ctx context.Context) ([]manifests.Record, error) {
 		if !last || !j.owns(&secret) {
 			continue
 		}
-		read, err := readRecord(secret.Labels[labelRelease], text, secret.Annotations[annotationOutcome])
+		number, err := strconv.Atoi(secret.Labels[labelRelease])
 		if err != nil {
-			return nil, &Error{Reason: "ReleaseCorrupt", Object: "Secret/" + j.sync.Namespace + "/" + secret.Name, Detail: err.Error()}
+			return nil, &Error{Reason: "ReleaseCorrupt", Object: "Secret/" + j.sync.Namespace + "/" + secret.Name,
+				Detail: "the label " + labelRelease + " is no number; restore it"}
+		}
+		read, err := readRecord(number, text, secret.Annotations[annotationOutcome])
+		if err != nil {
+			return nil, j.refuse(number, err)
 		}
 		records = append(records, read)
-		names[read.Number] = secret.Name
+		names[number] = secret.Name
+	}
+	for _, number := range j.expected {
+		if _, there := names[number]; !there {
+			return nil, j.lost(number)
+		}
 	}
 	slices.SortFunc(records, func(a, b manifests.Record) int { return a.Number - b.Number })
 	j.records, j.last, j.loaded = records, names, true
 	return slices.Clone(records), nil
 }
 
-func readRecord(number, fixed, outcome string) (manifests.Record, error) {
-	n, err := strconv.Atoi(number)
-	if err != nil {
-		return manifests.Record{}, fmt.Errorf("the label %s is no number", labelRelease)
+func readRecord(number int, fixed, outcome string) (manifests.Record, error) {
+	var first struct{ Format int }
+	if err := json.Unmarshal([]byte(fixed), &first); err == nil && first.Format > format {
+		return manifests.Record{}, newer{format: first.Format} // the rest of it may be anything
 	}
 	var r record
 	if err := json.Unmarshal([]byte(fixed), &r); err != nil {
 		return manifests.Record{}, fmt.Errorf("the annotation %s is not what belay wrote", annotationRecord)
 	}
-	read := manifests.Record{Number: n, Commit: r.Commit, Rendered: r.Rendered, Objects: r.Objects, Options: r.Options, At: r.At}
-	if err := json.Unmarshal([]byte(outcome), &read.Outcome); err != nil {
+	read := manifests.Record{Number: number, Commit: r.Commit, Rendered: r.Rendered, Objects: r.Objects, Options: r.Options, At: r.At}
+	if err := json.Unmarshal([]byte(outcome), &read.Outcome); err != nil || read.Outcome.Result == "" {
 		return manifests.Record{}, fmt.Errorf("the annotation %s is not what belay wrote", annotationOutcome)
+	}
+	if !read.Outcome.Result.Known() {
+		return manifests.Record{}, newer{result: read.Outcome.Result}
 	}
 	return read, nil
 }
 
-// Store writes a release, Applying, and then lets go of the oldest ones so that keep are left. The last kept
-// release is never let go of.
-func (j *Journal) Store(ctx context.Context, release manifests.Release, keep int) error {
+// Store writes a release, Applying.
+func (j *Journal) Store(ctx context.Context, release manifests.Release) error {
 	records, err := j.Records(ctx)
 	if err != nil {
 		return err
@@ -122,7 +152,7 @@ func (j *Journal) Store(ctx context.Context, release manifests.Release, keep int
 	}
 	j.last[release.Number] = name
 	j.records = append(records, stored)
-	return j.trim(ctx, keep)
+	return nil
 }
 
 // Mark writes what became of a release.
@@ -150,26 +180,19 @@ func (j *Journal) Mark(ctx context.Context, number int, outcome manifests.Outcom
 	return nil
 }
 
-// trim deletes the oldest releases, but for the last kept one and the newest.
-func (j *Journal) trim(ctx context.Context, keep int) error {
-	kept := 0
-	for _, r := range j.records {
-		if r.Outcome.Result == manifests.Kept {
-			kept = r.Number
+// Drop deletes a release: the Secret that makes it count before the others, so that half of it is none.
+func (j *Journal) Drop(ctx context.Context, number int) error {
+	if last := j.last[number]; last != "" && !strings.HasSuffix(last, ".0") {
+		err := j.cluster.own.Resource(secrets).Namespace(j.sync.Namespace).Delete(ctx, last, metav1.DeleteOptions{})
+		if err != nil && !apierrors.IsNotFound(err) {
+			return describe(fmt.Sprintf("release %d", number), "Release", err)
 		}
 	}
-	var left []manifests.Record
-	for i, r := range j.records {
-		surplus := len(j.records)-i > keep
-		if !surplus || r.Number == kept {
-			left = append(left, r)
-			continue
-		}
-		if err := j.remove(ctx, r.Number); err != nil {
-			return err
-		}
+	if err := j.remove(ctx, number); err != nil {
+		return err
 	}
-	j.records = left
+	j.records = slices.DeleteFunc(j.records, func(r manifests.Record) bool { return r.Number == number })
+	delete(j.last, number)
 	return nil
 }
 
@@ -193,6 +216,7 @@ func (j *Journal) chunks(ctx context.Context, number int) ([]unstructured.Unstru
 		return nil, describe(fmt.Sprintf("release %d", number), "Release", err)
 	}
 	chunks := slices.DeleteFunc(list.Items, func(chunk unstructured.Unstructured) bool { return !j.owns(&chunk) })
+	chunks = ofOneText(chunks)
 	slices.SortFunc(chunks, func(a, b unstructured.Unstructured) int { return chunkIndex(a) - chunkIndex(b) })
 	for i, chunk := range chunks {
 		if chunk.GetAnnotations()[annotationChunk] != fmt.Sprintf("%d/%d", i, len(chunks)) {
@@ -205,6 +229,17 @@ func (j *Journal) chunks(ctx context.Context, number int) ([]unstructured.Unstru
 	return chunks, nil
 }
 
+// ofOneText is the chunks of the release that counts, without those that an earlier try may have left behind.
+func ofOneText(chunks []unstructured.Unstructured) []unstructured.Unstructured {
+	for _, last := range chunks {
+		if _, counts := last.GetAnnotations()[annotationRecord]; counts {
+			checksum := last.GetAnnotations()[annotationChecksum]
+			return slices.DeleteFunc(chunks, func(c unstructured.Unstructured) bool { return c.GetAnnotations()[annotationChecksum] != checksum })
+		}
+	}
+	return chunks
+}
+
 // owns tells this Sync's releases from those of one of the same name that was deleted a moment ago, whose Secrets the
 // garbage collector has not come to yet.
 func (j *Journal) owns(secret metav1.Object) bool {
@@ -215,11 +250,4 @@ func chunkIndex(chunk unstructured.Unstructured) int {
 	var i int
 	_, _ = fmt.Sscanf(chunk.GetAnnotations()[annotationChunk], "%d/", &i)
 	return i
-}
-
-// corrupt refuses a release that is not what was stored. Nothing is guessed: a new commit makes a new release.
-func (j *Journal) corrupt(number int, what string) error {
-	return &Error{Reason: "ReleaseCorrupt", Object: fmt.Sprintf("release %d of Sync %s", number, j.sync),
-		Detail: fmt.Sprintf("%s; restore its Secrets, or delete them (kubectl delete secrets -n %s -l %s) to go on without: objects that only it had are then nobody's",
-			what, j.sync.Namespace, j.selector(number))}
 }

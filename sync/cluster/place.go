@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"fmt"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -18,12 +17,15 @@ var (
 
 // Place gives every namespaced object the Sync's target namespace or, without one, the Sync's own where the
 // manifest names none; it takes the namespace from cluster-scoped objects. A kind that the cluster does not know
-// has to come with a CRD in the same set.
+// has to come with a CRD in the same set. Annotations of belay's that mean nothing are refused.
 func (o *Objects) Place(ctx context.Context, objects manifests.Set) (manifests.Set, error) {
 	brought := definitions(objects)
 	namespaced := map[schema.GroupKind]bool{}
 	var errs []error
 	for _, object := range objects.Objects() {
+		if err := object.CheckPolicy(); err != nil {
+			errs = append(errs, &Error{Reason: "Invalid", Object: object.String(), Detail: err.Error()})
+		}
 		kind := object.ID().GroupKind()
 		if scope, ok := brought[kind]; ok {
 			namespaced[kind] = scope == "Namespaced"
@@ -53,7 +55,7 @@ func (o *Objects) Place(ctx context.Context, objects manifests.Set) (manifests.S
 	if err != nil {
 		return manifests.Set{}, &Error{Reason: "DuplicateObject", Detail: err.Error()}
 	}
-	return placed, nil
+	return placed, o.wants(ctx, placed)
 }
 
 // definitions is the kinds that CRDs in the set bring, each with its scope.
@@ -70,10 +72,4 @@ func definitions(objects manifests.Set) map[schema.GroupKind]string {
 		kinds[schema.GroupKind{Group: group, Kind: kind}] = scope
 	}
 	return kinds
-}
-
-// unowned refuses an object that another Sync owns.
-func unowned(object manifests.Object, owner, sync fmt.Stringer) error {
-	return &Error{Reason: "OwnedByAnother", Object: object.String(),
-		Detail: fmt.Sprintf("it belongs to Sync %s already; take it out of one of the two (this is %s)", owner, sync)}
 }

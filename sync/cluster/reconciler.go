@@ -31,9 +31,23 @@ type told struct {
 	status *v1alpha1.Status
 }
 
-// Reconcile implements controller-runtime's interface. What a pass could not do is in its report, so that the only
-// errors are those of reading and writing the Sync itself.
-func (r *reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+// Reconcile implements controller-runtime's interface. A panic is recovered there, and the Sync is called again with
+// backoff; what is remembered of it is not trusted after that.
+func (r *reconciler) Reconcile(ctx context.Context, request ctrl.Request) (result ctrl.Result, err error) {
+	panicked := true
+	defer func() {
+		if panicked {
+			r.passes.Forget(ctx, request.NamespacedName)
+		}
+	}()
+	result, err = r.reconcile(ctx, request)
+	panicked = false
+	return result, err
+}
+
+// reconcile makes a pass. What that could not do is in its report, so that the only errors are those of reading and
+// writing the Sync itself.
+func (r *reconciler) reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	sync := &v1alpha1.Sync{}
 	if err := r.client.Get(ctx, request.NamespacedName, sync); err != nil {
 		if client.IgnoreNotFound(err) == nil {

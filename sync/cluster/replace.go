@@ -6,7 +6,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -14,10 +13,11 @@ import (
 )
 
 // ReplacePods deletes, of each workload among ids whose controller keeps running pods when the template changes, the
-// next pod of an older template, if it is the turn of one. The controller makes the new one.
-func (o *Objects) ReplacePods(ctx context.Context, ids []manifests.ID) error {
+// next pod of an older template, if it is the turn of one; and of each StatefulSet the pods that hold it up. The
+// controllers make the new ones. Back says that the pods to replace are a refused release's.
+func (o *Objects) ReplacePods(ctx context.Context, ids []manifests.ID, back bool) error {
 	for _, id := range ids {
-		if !manifests.ReplacesNoPods(id.GroupKind()) {
+		if !manifests.ReplacesNoPods(id.GroupKind()) && id.GroupKind() != statefulSet {
 			continue
 		}
 		object, err := o.cluster.watches.Get(ctx, id)
@@ -28,10 +28,16 @@ func (o *Objects) ReplacePods(ctx context.Context, ids []manifests.ID) error {
 		if !full || o.cluster.watches.Stale(id, object) {
 			continue
 		}
-		if w, ok := workloadOf(u); ok && w.isObserved() {
-			if err := o.replaceNext(ctx, w); err != nil {
-				return err
-			}
+		w, ok := workloadOf(u)
+		switch {
+		case !ok || !w.isObserved():
+		case w.kind == statefulSet:
+			err = o.unstick(ctx, w, back)
+		default:
+			err = o.replaceNext(ctx, w)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -48,13 +54,17 @@ func (o *Objects) replaceNext(ctx context.Context, w workload) error {
 	if next == nil {
 		return nil
 	}
-	uid := next.UID
-	err = o.client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "pods"}).Namespace(next.Namespace).
-		Delete(ctx, next.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}})
+	return o.deletePod(ctx, next)
+}
+
+// deletePod deletes a pod, but not another of the same name.
+func (o *Objects) deletePod(ctx context.Context, pod *corev1.Pod) error {
+	err := o.client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "pods"}).Namespace(pod.Namespace).
+		Delete(ctx, pod.Name, exactly(pod.UID))
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 		return nil
 	}
-	return describe("Pod/"+next.Namespace+"/"+next.Name, "Pod", err)
+	return describe("Pod/"+pod.Namespace+"/"+pod.Name, "Pod", err)
 }
 
 // nextStale picks the pod to delete: a stale one that is not ready, for it serves nobody; else, once as many pods

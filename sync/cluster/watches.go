@@ -35,6 +35,8 @@ type Watches struct {
 	wrote map[manifests.ID]string
 	// suspects are changes to owned objects that were not yet told from belay's own.
 	suspects map[types.NamespacedName]map[manifests.ID]string
+	// replaced is the objects that belay deleted to make them anew.
+	replaced map[types.UID]bool
 	// finished is the Jobs that were complete when they were deleted, as a TTL has it.
 	finished map[manifests.ID]bool
 }
@@ -68,7 +70,7 @@ func newWatches(config *rest.Config, mapper meta.RESTMapper, notify func(types.N
 	store, err := cache.New(config, cache.Options{
 		Mapper:                      mapper,
 		DefaultLabelSelector:        labels.NewSelector().Add(*owned),
-		DefaultTransform:            keepOurFields,
+		DefaultTransform:            keepWatchedFields,
 		ReaderFailOnMissingInformer: true,
 	})
 	if err != nil {
@@ -79,6 +81,7 @@ func newWatches(config *rest.Config, mapper meta.RESTMapper, notify func(types.N
 		watched:  map[kind]bool{},
 		wrote:    map[manifests.ID]string{},
 		suspects: map[types.NamespacedName]map[manifests.ID]string{},
+		replaced: map[types.UID]bool{},
 		finished: map[manifests.ID]bool{},
 	}, nil
 }
@@ -179,29 +182,6 @@ func (w *Watches) Owner(ctx context.Context, id manifests.ID) types.NamespacedNa
 	return ownerOf(object.GetLabels())
 }
 
-// Wrote notes a write of belay's own: the resourceVersion that it gave the object, "" for a delete.
-func (w *Watches) Wrote(id manifests.ID, resourceVersion string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.wrote[id] = resourceVersion
-	delete(w.finished, id)
-}
-
-// Finished tells whether a Job was complete when it was last deleted.
-func (w *Watches) Finished(id manifests.ID) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.finished[id]
-}
-
-// Stale tells whether the watches have not caught up with belay's own last write of an object.
-func (w *Watches) Stale(id manifests.ID, object client.Object) bool {
-	w.mu.Lock()
-	written, ours := w.wrote[id]
-	w.mu.Unlock()
-	return ours && written != "" && (object == nil || older(object.GetResourceVersion(), written))
-}
-
 // Drifted tells whether somebody else has changed or deleted objects of a Sync since the last call.
 func (w *Watches) Drifted(sync types.NamespacedName) bool {
 	w.mu.Lock()
@@ -210,8 +190,6 @@ func (w *Watches) Drifted(sync types.NamespacedName) bool {
 	for id, seen := range w.suspects[sync] {
 		written, ours := w.wrote[id]
 		switch {
-		case seen == "" && ours && written == "": // we deleted it
-			delete(w.wrote, id)
 		case seen != "" && ours && written != "" && !older(written, seen): // our own write
 		default:
 			drifted = true
@@ -250,6 +228,10 @@ func (w *Watches) updated(before, after any) {
 		return
 	}
 	owner := ownerOf(now.GetLabels())
+	if before := ownerOf(old.GetLabels()); before != owner {
+		w.suspect(before, watchedID(now), "") // belay takes its labels off before others put theirs on
+		w.notify(before)
+	}
 	if drift(old, now) {
 		w.suspect(owner, watchedID(now), now.GetResourceVersion())
 	}
@@ -277,8 +259,16 @@ func (w *Watches) gone(object client.Object) (matters bool) {
 	id := watchedID(object)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if written := w.wrote[id]; written != "" && !older(object.GetResourceVersion(), written) {
+	written, ours := w.wrote[id]
+	if ours && (written == "" || !older(object.GetResourceVersion(), written)) {
 		delete(w.wrote, id) // there is nothing to catch up with
+	}
+	if ours && written == "" {
+		return false // we deleted it
+	}
+	if w.replaced[object.GetUID()] {
+		delete(w.replaced, object.GetUID())
+		return false
 	}
 	if u, ok := object.(*unstructured.Unstructured); ok && id.GroupKind() == job && isComplete(u) {
 		w.finished[id] = true
@@ -290,4 +280,15 @@ func (w *Watches) gone(object client.Object) (matters bool) {
 func watchedID(object client.Object) manifests.ID {
 	gvk := object.GetObjectKind().GroupVersionKind()
 	return manifests.ID{Group: gvk.Group, Kind: gvk.Kind, Namespace: object.GetNamespace(), Name: object.GetName()}
+}
+
+func isComplete(job *unstructured.Unstructured) bool {
+	conditions, _, _ := unstructured.NestedSlice(job.Object, "status", "conditions")
+	for _, c := range conditions {
+		condition, _ := c.(map[string]any)
+		if condition["type"] == "Complete" && condition["status"] == "True" {
+			return true
+		}
+	}
+	return false
 }

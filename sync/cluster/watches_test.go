@@ -50,6 +50,8 @@ func TestDriftIsAChangeOfWhatBelayOwns(t *testing.T) {
 		{"nothing", owned(shop, oursFirst, statusWriter), false},
 		{"a status update by a controller", owned(shop, oursFirst, fields("kube-controller-manager", metav1.ManagedFieldsOperationUpdate, "status", `{"f:status":{}}`)), false},
 		{"kubectl edit takes a field over", owned(shop, oursLess, editor, statusWriter), true},
+		{"kubectl edit adds a field", owned(shop, oursFirst, fields("kubectl-edit", metav1.ManagedFieldsOperationUpdate, "", `{"f:spec":{"f:paused":{}}}`), statusWriter), true},
+		{"a controller adds a field", owned(shop, oursFirst, fields("lens", metav1.ManagedFieldsOperationUpdate, "", `{"f:spec":{"f:paused":{}}}`), statusWriter), false},
 		{"kubectl annotate adds one of its own", owned(shop, oursFirst, statusWriter, annotator), false},
 		{"a label of somebody else is removed", owned(map[string]string{manifests.LabelSync: "shop", manifests.LabelNamespace: "team"}, oursFirst, statusWriter), false},
 		{"all of our fields are taken", owned(shop, editor), true},
@@ -62,8 +64,8 @@ func TestDriftIsAChangeOfWhatBelayOwns(t *testing.T) {
 				t.Errorf("got %t", got)
 			}
 			t.Run("and is told the same from what is kept", func(t *testing.T) {
-				old, _ := keepOurFields(before.DeepCopy())
-				now, _ := keepOurFields(test.now.DeepCopy())
+				old, _ := keepWatchedFields(before.DeepCopy())
+				now, _ := keepWatchedFields(test.now.DeepCopy())
 				if got := drift(old.(*unstructured.Unstructured), now.(*unstructured.Unstructured)); got != test.want {
 					t.Errorf("got %t", got)
 				}
@@ -72,17 +74,17 @@ func TestDriftIsAChangeOfWhatBelayOwns(t *testing.T) {
 	}
 }
 
-func TestOnlyBelaysFieldsAreKept(t *testing.T) {
-	u := owned(map[string]string{"a": "b"}, editor, oursStatus, oursFirst, statusWriter, oursUpdated)
-	got, err := keepOurFields(u)
+func TestOnlyBelaysFieldsAndThoseOfPeoplesHandsAreKept(t *testing.T) {
+	u := owned(map[string]string{"a": "b"}, editor, annotator, oursStatus, oursFirst, statusWriter, oursUpdated)
+	got, err := keepWatchedFields(u)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(owned(map[string]string{"a": "b"}, oursFirst), got); diff != "" {
+	if diff := cmp.Diff(owned(map[string]string{"a": "b"}, editor, oursFirst), got); diff != "" {
 		t.Error(diff)
 	}
 	other := toolscache.DeletedFinalStateUnknown{Key: "x"}
-	if got, err := keepOurFields(other); err != nil || got != any(other) {
+	if got, err := keepWatchedFields(other); err != nil || got != any(other) {
 		t.Errorf("got %v, %v", got, err)
 	}
 }
@@ -107,7 +109,8 @@ func noted() (*Watches, *[]types.NamespacedName) {
 	called := &[]types.NamespacedName{}
 	return &Watches{
 		notify: func(n types.NamespacedName) { *called = append(*called, n) },
-		wrote:  map[manifests.ID]string{}, suspects: map[types.NamespacedName]map[manifests.ID]string{}, finished: map[manifests.ID]bool{},
+		wrote:  map[manifests.ID]string{}, suspects: map[types.NamespacedName]map[manifests.ID]string{},
+		finished: map[manifests.ID]bool{}, replaced: map[types.UID]bool{},
 	}, called
 }
 
@@ -135,6 +138,18 @@ func TestBelaysOwnWritesAreNoDrift(t *testing.T) {
 		{"a deletion by somebody, heard of late", func(w *Watches) { w.deleted(toolscache.DeletedFinalStateUnknown{Key: "x", Obj: old}) }, true},
 		{"a deletion by somebody after our write", func(w *Watches) { w.Wrote(id, "10"); w.deleted(old) }, true},
 		{"a deletion by us", func(w *Watches) { w.Wrote(id, ""); w.deleted(old) }, false},
+		{"a deletion by somebody after ours was refused", func(w *Watches) { w.Wrote(id, ""); w.NotDeleted(id, old.GetUID()); w.deleted(old) }, true},
+		{"a deletion by somebody after ours", func(w *Watches) { w.Wrote(id, ""); w.deleted(old); w.deleted(old) }, true},
+		{"a deletion by somebody of what could not be made anew", func(w *Watches) {
+			w.Replacing(old.GetUID())
+			w.NotDeleted(id, old.GetUID())
+			w.deleted(old)
+		}, true},
+		{"a label that says it is another Sync's", func(w *Watches) {
+			other := changed("11")
+			other.SetLabels(map[string]string{manifests.LabelSync: "thief", manifests.LabelNamespace: "team"})
+			w.updated(old, other)
+		}, true},
 		{"a status update", func(w *Watches) { w.updated(old, version(owned(labels, oursFirst, statusWriter), "11")) }, false},
 		{"the same again", func(w *Watches) { w.updated(old, old) }, false},
 	} {
@@ -220,5 +235,35 @@ func TestAFinishedJobThatGoesIsNoDrift(t *testing.T) {
 	w.Wrote(id, "8")
 	if w.Finished(id) {
 		t.Error("it is finished although it was written again")
+	}
+}
+
+// An object that belay deletes to make it anew is no drift, whichever comes first, its end or the note of its successor.
+func TestAnObjectThatIsMadeAnewIsNoDrift(t *testing.T) {
+	shop := types.NamespacedName{Namespace: "team", Name: "shop"}
+	old := owned(map[string]string{manifests.LabelSync: "shop", manifests.LabelNamespace: "team"}, oursFirst)
+	old.SetUID("old")
+	old.SetResourceVersion("5")
+	for _, late := range []bool{false, true} {
+		w := &Watches{
+			notify: func(types.NamespacedName) {}, wrote: map[manifests.ID]string{}, replaced: map[types.UID]bool{},
+			suspects: map[types.NamespacedName]map[manifests.ID]string{}, finished: map[manifests.ID]bool{},
+		}
+		w.Replacing("old")
+		if late {
+			w.Wrote(watchedID(old), "7")
+		}
+		w.deleted(old)
+		w.Wrote(watchedID(old), "7")
+		if w.Drifted(shop) {
+			t.Errorf("late %t: its end is drift", late)
+		}
+		successor := old.DeepCopy()
+		successor.SetUID("new")
+		successor.SetResourceVersion("7")
+		w.deleted(successor)
+		if !w.Drifted(shop) {
+			t.Errorf("late %t: the end of its successor is none", late)
+		}
 	}
 }

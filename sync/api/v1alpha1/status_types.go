@@ -37,6 +37,12 @@ type Status struct {
 	// LastHandledRetryAt is the last value of the belay.dev/retry-at annotation that was acted on.
 	// +optional
 	LastHandledRetryAt string `json:"lastHandledRetryAt,omitempty"`
+	// LastHandledResolveAt is the last value of the belay.dev/resolve-at annotation that was acted on.
+	// +optional
+	LastHandledResolveAt string `json:"lastHandledResolveAt,omitempty"`
+	// LastHandledRollbackAt is the time of the last belay.dev/rollback request that was acted on or refused.
+	// +optional
+	LastHandledRollbackAt string `json:"lastHandledRollbackAt,omitempty"`
 	// +optional
 	Phase Phase `json:"phase,omitempty"`
 	// Wanted is the commit that Git asks for.
@@ -111,6 +117,8 @@ type ObjectCounts struct {
 type HistoryEntry struct {
 	Release  int             `json:"release"`
 	Commit   string          `json:"commit"`
+	Author   string          `json:"author,omitempty"`
+	Subject  string          `json:"subject,omitempty"` // at most 72 characters of it
 	Result   string          `json:"result"`
 	Reason   string          `json:"reason,omitempty"`
 	Duration metav1.Duration `json:"duration,omitempty"`

@@ -1,6 +1,9 @@
 package v1alpha1
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
 
 // Annotations that people, or the belay command on their behalf, set on a Sync.
 const (
@@ -8,7 +11,25 @@ const (
 	AnnotationSyncAt = "belay.dev/sync-at"
 	// AnnotationRetryAt asks for another try of a release that was refused; any new value counts.
 	AnnotationRetryAt = "belay.dev/retry-at"
+	// AnnotationResolveAt asks for tags to be resolved anew, although they were pinned before; any new value counts.
+	AnnotationResolveAt = "belay.dev/resolve-at"
+	// AnnotationRollback asks to go back to an earlier release: a [RollbackRequest] as JSON. Any new value of its At
+	// counts.
+	AnnotationRollback = "belay.dev/rollback"
+	// AnnotationWithout names releases, by their numbers and separated by commas, that people go on without: they are not
+	// missed although the status tells of them.
+	AnnotationWithout = "belay.dev/without-release"
+	// AnnotationAllowPrune names a commit, in full, that may delete more than spec.apply.maxPrune.
+	AnnotationAllowPrune = "belay.dev/allow-prune"
 )
+
+// RollbackRequest is what people ask for with `belay rollback`.
+type RollbackRequest struct {
+	At     string `json:"at"`           // when, which tells one request from the next
+	To     int    `json:"to,omitempty"` // the release to go back to; 0 for the one before what runs
+	By     string `json:"by,omitempty"` // who asks
+	Reason string `json:"reason"`       // why
+}
 
 // Finalizer keeps a deleted Sync until its objects are gone.
 const Finalizer = "belay.dev/objects"
@@ -105,20 +126,28 @@ type LocalReference struct {
 
 // Resolve says when image tags are turned into digests.
 //
-// +kubebuilder:validation:Enum=OnCommit;Never
+// +kubebuilder:validation:Enum=OnCommit;Follow;Never
 type Resolve string
 
 // The ways to resolve tags.
 const (
 	ResolveOnCommit Resolve = "OnCommit"
+	ResolveFollow   Resolve = "Follow"
 	ResolveNever    Resolve = "Never"
 )
 
 // Images says what becomes of image tags.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.interval) || duration(self.interval) >= duration('1s')",message="interval is at least 1s"
 type Images struct {
-	// Resolve is OnCommit (each new commit's tags are pinned to the digests they have then) or Never.
+	// Resolve is OnCommit (each new commit's tags are pinned to the digests they have then), Follow (a tag that moves
+	// makes a new release of the same commit) or Never.
 	// +kubebuilder:default=OnCommit
 	Resolve Resolve `json:"resolve,omitempty"`
+	// Interval is how often Follow looks at the tags.
+	// +kubebuilder:default="5m"
+	// +optional
+	Interval metav1.Duration `json:"interval,omitzero"`
 }
 
 // Apply says how objects reach the cluster.
@@ -133,6 +162,41 @@ type Apply struct {
 	// Prune deletes objects that have left Git, once the release without them is healthy.
 	// +kubebuilder:default=true
 	Prune *bool `json:"prune,omitempty"`
+	// MaxPrune refuses a commit that would delete more than so many objects, or more than such a share ("50%") of
+	// those that are there. The annotation belay.dev/allow-prune lets one commit through.
+	// +optional
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:Pattern=`^(100|[1-9]?[0-9])%$`
+	MaxPrune *intstr.IntOrString `json:"maxPrune,omitempty"`
+	// Ignore names fields that are written when an object is created, and left to others from then on.
+	// +optional
+	// +kubebuilder:validation:MaxItems=100
+	Ignore []IgnoreRule `json:"ignore,omitempty"`
+}
+
+// Prunes tells whether what has left Git is deleted.
+func (a Apply) Prunes() bool { return a.Prune == nil || *a.Prune }
+
+// IgnoreRule names fields of some objects.
+type IgnoreRule struct {
+	Target Target `json:"target"`
+	// Paths are JSON pointers: /spec/replicas.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:Pattern=`^/`
+	Paths []string `json:"paths"`
+}
+
+// Target picks objects. What is empty fits all; a name may have wildcards, as in a shell.
+type Target struct {
+	// +optional
+	Group string `json:"group,omitempty"`
+	// +optional
+	Kind string `json:"kind,omitempty"`
+	// +optional
+	Namespace string `json:"namespace,omitempty"`
+	// +optional
+	Name string `json:"name,omitempty"`
 }
 
 // HealthChecks says when a release counts as healthy.

@@ -1,0 +1,45 @@
+package manifests
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// LeftAlone tells whether an object's annotations want it neither written nor tried.
+func (o Object) LeftAlone() bool {
+	return o.Annotation(AnnotationReconcile) == "disabled" || o.Annotation(AnnotationSSA) == "Ignore"
+}
+
+// CreatedOnly tells whether an object is to be created where it is absent, and never changed.
+func (o Object) CreatedOnly() bool { return o.Annotation(AnnotationSSA) == "IfNotPresent" }
+
+// policies are the values that belay's annotations on objects may have.
+var policies = []struct {
+	annotation string
+	values     []string
+}{
+	{AnnotationForce, []string{"enabled", "disabled"}},
+	{AnnotationPrune, []string{"enabled", "disabled"}},
+	{AnnotationReconcile, []string{"enabled", "disabled"}},
+	{AnnotationResolve, []string{"enabled", "disabled"}},
+	{AnnotationSSA, []string{"IfNotPresent", "Ignore"}},
+}
+
+// CheckPolicy refuses belay's annotations with values that mean nothing: what somebody wanted to protect would be
+// written, or deleted, for a misspelling.
+func (o Object) CheckPolicy() error {
+	annotations := o.content.GetAnnotations()
+	for _, p := range policies {
+		if value, ok := annotations[p.annotation]; ok && !slices.Contains(p.values, value) {
+			return fmt.Errorf("%s: %q: write %s", p.annotation, value, strings.Join(p.values, " or "))
+		}
+	}
+	if wave, ok := annotations[AnnotationWave]; ok {
+		if _, err := strconv.Atoi(wave); err != nil {
+			return fmt.Errorf("%s: %q: write a whole number", AnnotationWave, wave)
+		}
+	}
+	return nil
+}

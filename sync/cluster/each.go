@@ -1,0 +1,33 @@
+package cluster
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// parallel is how many objects of one Sync are tried or written side by side. The API server's own fairness does
+// the rest.
+const parallel = 8
+
+// each calls do with 0 to n-1, side by side, and returns when all are done. A panic of one of them goes on in the
+// caller's goroutine: it ends this pass, and not the agent.
+func each(n int, do func(i int)) {
+	var group errgroup.Group
+	group.SetLimit(parallel)
+	for i := range n {
+		group.Go(func() (err error) {
+			defer func() {
+				if cause := recover(); cause != nil {
+					err = fmt.Errorf("%v\n%s", cause, debug.Stack())
+				}
+			}()
+			do(i)
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		panic(err.Error())
+	}
+}

@@ -1,0 +1,100 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"regexp"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/belay-gitops/belay/manifests"
+)
+
+// write is one object on its way to the API server.
+type write struct {
+	mapping *meta.RESTMapping
+	object  manifests.Object
+	insist  bool // take back what others hold, whoever they are
+	trial   bool // change nothing
+	approach
+}
+
+// approach is what the live object asks for when it is written.
+type approach struct {
+	entangled bool             // people wrote fields of it by hand: their ownership has to be moved first
+	left      []fieldpath.Path // where fields are that are left to others
+}
+
+// byHand picks what people wrote with kubectl and is not left to them.
+func (w write) byHand(entry metav1.ManagedFieldsEntry) *fieldpath.Set {
+	return except(allByHand(entry), w.left)
+}
+
+// patch applies an object, server-side. Fields that nobody keeps are taken over: those that kubectl manages, and
+// replicas that an autoscaler had which is gone. A conflict with anybody else is an error, unless the write insists;
+// contended is whom it had to be with.
+func (o *Objects) patch(ctx context.Context, w write) (applied *unstructured.Unstructured, contended string, err error) {
+	body, err := json.Marshal(w.object.Unstructured().Object)
+	if err != nil {
+		return nil, "", err
+	}
+	options := metav1.PatchOptions{FieldManager: FieldManager, FieldValidation: metav1.FieldValidationStrict}
+	if w.trial {
+		options.DryRun = []string{metav1.DryRunAll}
+	}
+	id := w.object.ID()
+	client := o.resource(w.mapping, id.Namespace)
+	applied, err = client.Patch(ctx, id.Name, types.ApplyPatchType, body, options)
+	held, kept := conflicts(err)
+	if held == "" || kept && !w.insist {
+		return applied, "", err
+	}
+	force := true
+	options.Force = &force
+	applied, err = client.Patch(ctx, id.Name, types.ApplyPatchType, body, options)
+	return applied, held, err
+}
+
+// pick is what has to become belay's before an object can be applied that was refused.
+func (w write) pick(refusal error) picker {
+	if refusal == nil || !w.insist {
+		return w.byHand
+	}
+	var fields []string
+	for _, cause := range causesOf(refusal) {
+		fields = append(fields, cause.Field)
+	}
+	pick := inTheWay(w.object.Unstructured().Object, fields)
+	return func(entry metav1.ManagedFieldsEntry) *fieldpath.Set { return except(pick(entry), w.left) }
+}
+
+// conflicting is how the API server names another field manager in a conflict.
+var conflicting = regexp.MustCompile(`^conflict with ("[^"]*")( with subresource "scale")?`)
+
+// conflicts says which managers hold which fields of an object that was not applied for that, for people; kept tells
+// whether one of them is to be asked before a field is taken.
+func conflicts(err error) (held string, kept bool) {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || !apierrors.IsConflict(err) || status.Status().Details == nil {
+		return "", false
+	}
+	var texts []string
+	for _, cause := range status.Status().Details.Causes {
+		named := conflicting.FindStringSubmatch(cause.Message)
+		if cause.Type != metav1.CauseTypeFieldManagerConflict || named == nil {
+			return "", true
+		}
+		texts = append(texts, "manager "+named[1]+" holds "+cause.Field)
+		// An autoscaler that is still there has its field: see trial.written.
+		gone := named[1] == `"kube-controller-manager"` && named[2] != ""
+		kept = kept || !gone && !strings.HasPrefix(named[1], `"kubectl`) && named[1] != `"before-first-apply"`
+	}
+	return join(texts...), kept
+}

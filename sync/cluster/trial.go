@@ -1,0 +1,256 @@
+package cluster
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/rand"
+
+	"github.com/belay-gitops/belay/manifests"
+)
+
+// difference is what applying an object would do.
+type difference int
+
+const (
+	same    difference = iota // nothing
+	differs                   // create or change it
+	adopts                    // change one that is there and nobody's
+)
+
+// outcome is what came of trying an object.
+type outcome struct {
+	difference difference
+	object     manifests.Object // as it is to be written
+	contended  string           // who held fields of it that are taken back
+	approach
+}
+
+// trial is what trying one object of a set needs to know.
+type trial struct {
+	*Objects
+	*autoscalers
+	insist  bool
+	live    map[manifests.ID]*unstructured.Unstructured
+	kinds   map[kind]string // brought by CRDs of the same set
+	brought map[manifests.ID]bool
+	claimed map[manifests.ID]types.NamespacedName // by other Syncs
+}
+
+func (o *Objects) trial(objects manifests.Set, live map[manifests.ID]*unstructured.Unstructured, insist bool) trial {
+	brought := objects.Index()
+	return trial{
+		Objects: o,
+		autoscalers: &autoscalers{
+			set: targetsIn(objects), brought: brought, list: o.cluster.autoscalers,
+			mine:  func(labels map[string]string) bool { return ownerOf(labels) == o.sync },
+			known: map[string]map[manifests.ID]bool{},
+		},
+		insist: insist, live: live, kinds: definitions(objects), brought: brought,
+	}
+}
+
+// run tries one object.
+func (t trial) run(ctx context.Context, object manifests.Object) (outcome, error) {
+	none := outcome{object: object}
+	if object.LeftAlone() {
+		return none, nil
+	}
+	id := object.ID()
+	mapping, err := t.mapping(object)
+	if err != nil {
+		if _, brought := t.kinds[id.GroupKind()]; brought {
+			return outcome{difference: differs, object: object}, nil // it can be tried once its CRD is there
+		}
+		return none, err
+	}
+	w := write{mapping: mapping, object: object, insist: t.insist, trial: true}
+	if live := t.live[id]; live != nil {
+		return t.over(ctx, w, live)
+	}
+	if object.CreatedOnly() {
+		_, err := t.resource(mapping, id.Namespace).Get(ctx, id.Name, metav1.GetOptions{})
+		if !apierrors.IsNotFound(err) {
+			return none, describe(object.String(), id.Kind, err) // it is there, whoever has it
+		}
+	}
+	owner, claimed := t.claimed[id]
+	if !claimed {
+		owner = t.cluster.watches.Owner(ctx, id)
+	}
+	if owner.Name != "" && owner != t.sync {
+		return none, t.contested(ctx, object, owner)
+	}
+	return t.anew(ctx, w)
+}
+
+// anew tries an object of which this Sync has none.
+func (t trial) anew(ctx context.Context, w write) (outcome, error) {
+	id := w.object.ID()
+	result := outcome{difference: differs, object: w.object}
+	tried, _, err := t.patch(ctx, w)
+	// The answer to a creation that is only tried has no version. With one, something is there that is nobody's.
+	there := tried != nil && tried.GetResourceVersion() != ""
+	if there || apierrors.IsConflict(err) || apierrors.IsInvalid(err) || isOutdated(err) {
+		live, getErr := t.resource(w.mapping, id.Namespace).Get(ctx, id.Name, metav1.GetOptions{})
+		if getErr == nil {
+			return t.adopt(ctx, w, live)
+		}
+		if !apierrors.IsNotFound(getErr) {
+			return result, describe(w.object.String(), id.Kind, getErr)
+		}
+	}
+	switch {
+	case apierrors.IsNotFound(err) && t.brought[namespaceID(id.Namespace)]:
+		err = t.tryElsewhere(ctx, w, t.sync.Namespace)
+	case isUnserved(err) && t.kinds[id.GroupKind()] != "":
+		err = nil // it can be tried once its CRD is there again
+	case apierrors.IsNotFound(err) && t.brought[boundRole(w.object)]:
+		err = nil // the API server looks the role up, which is written a tier before
+	}
+	return result, describe(w.object.String(), id.Kind, err)
+}
+
+// adopt tries an object over one that is there and does not bear this Sync's labels.
+func (t trial) adopt(ctx context.Context, w write, live *unstructured.Unstructured) (outcome, error) {
+	if owner := ownerOf(live.GetLabels()); owner.Name != "" && owner != t.sync {
+		return outcome{}, t.contested(ctx, w.object, owner)
+	}
+	// Whoever took the labels off did not make it his: what belay has applied is this Sync's still.
+	w.insist = w.insist && !ownFields(live.GetManagedFields()).Empty()
+	result, err := t.over(ctx, w, live)
+	if result.difference == differs {
+		result.difference = adopts
+	}
+	return result, err
+}
+
+// over tries an object over the live one.
+func (t trial) over(ctx context.Context, w write, live *unstructured.Unstructured) (outcome, error) {
+	result := outcome{object: w.object}
+	if t.spares(w.object, live) {
+		return result, nil
+	}
+	var err error
+	if w.object, w.left, err = t.written(ctx, w.object, live); err != nil {
+		return result, err
+	}
+	result.object, result.left = w.object, w.left
+	tried, contended, err := t.patch(ctx, w)
+	if apierrors.IsInvalid(err) {
+		return t.overRefused(ctx, w, live, err)
+	}
+	if isOutdated(err) {
+		result.difference = differs
+		return result, t.tryElsewhere(ctx, w, live.GetNamespace()) // it cannot be tried over the live one before that is mended
+	}
+	if err != nil {
+		return result, describe(w.object.String(), w.object.ID().Kind, err)
+	}
+	result.contended = contended
+	if held := holders(tried.GetManagedFields(), w.byHand); held != "" {
+		result.entangled = true
+		if w.insist {
+			result.contended = join(contended, held)
+		}
+	}
+	if result.entangled || !equality.Semantic.DeepEqual(essence(live), essence(tried)) {
+		result.difference = differs
+	}
+	return result, nil
+}
+
+// spares tells whether people have said, in Git or on the live object, that it is not to be changed.
+func (t trial) spares(object manifests.Object, live *unstructured.Unstructured) bool {
+	return object.CreatedOnly() || live.GetAnnotations()[manifests.AnnotationReconcile] == "disabled"
+}
+
+// overRefused answers what can be done about an object that the API server does not let be changed as wanted: make it
+// anew, where the cause is a field that cannot be changed, or move fields that others put in the way. Whether the
+// object itself is valid is found out by trying it under another name.
+func (t trial) overRefused(ctx context.Context, w write, live *unstructured.Unstructured, refusal error) (outcome, error) {
+	result := outcome{difference: differs, object: w.object, approach: approach{left: w.left}}
+	immutable, causes := immutableCauses(refusal)
+	switch {
+	case immutable == causes && causes > 0:
+		if err := t.recreatable(w.object, live, refusal); err != nil {
+			return result, err
+		}
+		return result, t.tryElsewhere(ctx, w, live.GetNamespace())
+	case immutable > 0:
+		return result, describe(w.object.String(), w.object.ID().Kind, refusal)
+	}
+	pick := w.pick(refusal)
+	_, movable, err := takeOver(live.GetManagedFields(), pick)
+	if err != nil || !movable {
+		return result, describe(w.object.String(), w.object.ID().Kind, refusal)
+	}
+	if w.insist { // it was valid when it was kept
+		result.contended = holders(live.GetManagedFields(), pick)
+	} else if err := t.tryElsewhere(ctx, w, live.GetNamespace()); err != nil {
+		return result, describe(w.object.String(), w.object.ID().Kind, refusal)
+	}
+	result.entangled = true
+	return result, nil
+}
+
+func join(texts ...string) string {
+	var said []string
+	for _, text := range texts {
+		if text != "" {
+			said = append(said, text)
+		}
+	}
+	return strings.Join(said, "; ")
+}
+
+func namespaceID(name string) manifests.ID { return manifests.ID{Kind: "Namespace", Name: name} }
+
+// boundRole is the Role or ClusterRole that a binding refers to; the zero ID for anything but a binding.
+func boundRole(object manifests.Object) manifests.ID {
+	id := object.ID()
+	if id.Group != "rbac.authorization.k8s.io" {
+		return manifests.ID{}
+	}
+	ref, _, _ := unstructured.NestedStringMap(object.Unstructured().Object, "roleRef")
+	role := manifests.ID{Group: id.Group, Kind: ref["kind"], Name: ref["name"]}
+	if role.Kind == "Role" {
+		role.Namespace = id.Namespace
+	}
+	return role
+}
+
+// tryElsewhere tries an object under another name, in a namespace that is there. Only what is wrong with the object
+// itself counts there, and not that the live one has what no two can have.
+func (t trial) tryElsewhere(ctx context.Context, w write, namespace string) error {
+	u := w.object.Unstructured()
+	u.SetNamespace(namespace)
+	u.SetName("belay-trial-" + rand.String(8))
+	_, err := t.resource(w.mapping, namespace).Create(ctx, u, metav1.CreateOptions{
+		DryRun: []string{metav1.DryRunAll}, FieldManager: FieldManager, FieldValidation: metav1.FieldValidationStrict,
+	})
+	if !isInvalidItself(err) {
+		return nil
+	}
+	return describe(w.object.String(), w.object.ID().Kind, err)
+}
+
+// isInvalidItself tells whether what was said of an object under another name would be said of it under its own: not that
+// the name is not the one that its content asks for, as a CRD's is, nor what the policies of that place have against it.
+func isInvalidItself(err error) bool {
+	if !apierrors.IsInvalid(err) && !apierrors.IsBadRequest(err) || strings.Contains(err.Error(), "already allocated") {
+		return false
+	}
+	if reason, _ := class(err); reason == "AdmissionDenied" {
+		return false
+	}
+	causes := causesOf(err)
+	aboutName := func(cause metav1.StatusCause) bool { return cause.Field == "metadata.name" }
+	return len(causes) == 0 || len(slices.DeleteFunc(slices.Clone(causes), aboutName)) > 0
+}
