@@ -33,16 +33,30 @@ func startAgent(t *testing.T, c target) {
 	})
 }
 
-// newAgent starts an agent process. Its log goes to a file that is shown if the test fails.
+// newAgent starts an agent process.
 func newAgent(t *testing.T, c target, args ...string) *exec.Cmd {
+	t.Helper()
+	agent := agentCommand(t, c, belayProgram(t), args...)
+	launch(t, agent)
+	return agent
+}
+
+// agentCommand is the command of an agent process of a built belay.
+func agentCommand(t *testing.T, c target, program string, args ...string) *exec.Cmd {
 	t.Helper()
 	args = append(append([]string{"agent", "--kubeconfig", c.Kubeconfig, "--metrics-address=0", "--health-address=0",
 		"--cache-dir", t.TempDir()}, agentArgs(c)...), args...)
-	agent := exec.Command(belayProgram(t), args...)
+	return exec.Command(program, args...)
+}
+
+// launch starts an agent. The end of its log is shown if the test fails.
+func launch(t *testing.T, agent *exec.Cmd) {
+	t.Helper()
 	var log bytes.Buffer
 	agent.Stderr = &log
 	if dir := os.Getenv("E2E_LOGS"); dir != "" {
-		file, err := os.Create(filepath.Join(dir, strings.ReplaceAll(t.Name(), "/", "-")+".agent.log"))
+		name := filepath.Join(dir, strings.ReplaceAll(t.Name(), "/", "-")+".agent.log")
+		file, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,10 +72,9 @@ func newAgent(t *testing.T, c target, args ...string) *exec.Cmd {
 			agent.Wait()         //nolint:errcheck // it was killed
 		}
 		if t.Failed() && log.Len() > 0 {
-			t.Logf("the agent's log:\n%s", log.Bytes())
+			t.Logf("the end of the log of agent %d:\n%s", agent.Process.Pid, log.Bytes()[max(0, log.Len()-2<<10):])
 		}
 	})
-	return agent
 }
 
 // installAgent builds the agent's image as the Dockerfile does, a static program alone, pushes it, and installs it the

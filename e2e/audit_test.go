@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
+	"math"
 	"net/http"
 	"os"
 	"slices"
@@ -20,7 +22,8 @@ type auditEvent struct {
 	ObjectRef  struct {
 		Resource, Namespace, Name, APIGroup, Subresource string
 	} `json:"objectRef"`
-	ResponseStatus struct{ Code int } `json:"responseStatus"`
+	ResponseStatus   struct{ Code int }        `json:"responseStatus"`
+	ImpersonatedUser struct{ Username string } `json:"impersonatedUser"`
 }
 
 // isWrite tells whether belay changed, or tried to change, an application's object: its own Syncs, leases, events and
@@ -32,22 +35,28 @@ func (e auditEvent) isWrite() bool {
 	return strings.HasPrefix(e.UserAgent, "belay/") && !reading && !bookkeeping && !strings.Contains(e.RequestURI, "dryRun=All")
 }
 
-// audit reads the log from a line on.
-func (s *script) audit(from int) ([]auditEvent, int, error) {
-	text, err := os.ReadFile(s.AuditLog)
+// audit reads the log from a position on, and answers the position of its end. A line that is half written counts
+// the next time.
+func (s *script) audit(from int64) ([]auditEvent, int64, error) {
+	file, err := os.Open(s.AuditLog)
 	if err != nil {
 		return nil, 0, fmt.Errorf("reading the audit log: %w", err)
 	}
-	lines := slices.Collect(bytes.Lines(text))
+	defer file.Close()
+	text, err := io.ReadAll(io.NewSectionReader(file, from, math.MaxInt64-from))
+	if err != nil {
+		return nil, 0, fmt.Errorf("reading the audit log: %w", err)
+	}
+	text = text[:bytes.LastIndexByte(text, '\n')+1]
 	var events []auditEvent
-	for _, line := range lines[min(from, len(lines)):] {
+	for line := range bytes.Lines(text) {
 		var e auditEvent
 		if err := json.Unmarshal(line, &e); err != nil {
 			return nil, 0, fmt.Errorf("reading the audit log: %w", err)
 		}
 		events = append(events, e)
 	}
-	return events, len(lines), nil
+	return events, from + int64(len(text)), nil
 }
 
 // cmdMark remembers where the audit log is: `mark`.

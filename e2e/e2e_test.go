@@ -12,8 +12,7 @@ import (
 // TestPromises runs the scripts that need no running container, side by side on one cluster with one agent.
 func TestPromises(t *testing.T) {
 	t.Parallel()
-	c := startCluster(t, "simulated")
-	kubectl(t, c, string(belay(t, "install", "--crds-only")), "apply", "-f", "-")
+	c := startSimulated(t)
 	startAgent(t, c)
 	run(t, c, "testdata")
 }
@@ -21,8 +20,7 @@ func TestPromises(t *testing.T) {
 // TestOutages runs the scripts that take the Git server or the registry down, which nobody else could bear.
 func TestOutages(t *testing.T) {
 	t.Parallel()
-	c := startCluster(t, "simulated")
-	kubectl(t, c, string(belay(t, "install", "--crds-only")), "apply", "-f", "-")
+	c := startSimulated(t)
 	startAgent(t, c)
 	run(t, c, filepath.Join("testdata", "outages"))
 }

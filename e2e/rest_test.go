@@ -16,14 +16,14 @@ import (
 // lease, which is renewed all the time, is left out; a poll of Git is one small request.
 func TestNoRequestAtRest(t *testing.T) {
 	t.Parallel()
-	c := startCluster(t, "simulated")
-	kubectl(t, c, string(belay(t, "install", "--crds-only")), "apply", "-f", "-")
+	c := startSimulated(t)
 	s, err := newScript(c, "rest", t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.image(t)
 	s.release(t, 1, true)
-	kubectl(t, c, fmt.Sprintf(killedSync, s.repository), "apply", "--namespace=rest", "-f", "-")
+	kubectl(t, c, fmt.Sprintf(killedSync, s.repository, "1s"), "apply", "--namespace=rest", "-f", "-")
 	metrics := freeAddress(t)
 	newAgent(t, c, "--leader-elect=false", "--metrics-address="+metrics)
 	s.settled(t, 1, true)

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -18,7 +19,8 @@ type script struct {
 	repository string // URL
 	clone      string // path
 	kubeconfig string // path; names the script's namespace
-	marked     int    // the line of the audit log at the last mark
+	api        api
+	marked     int64 // the end of the audit log at the last mark
 	started    time.Time
 }
 
@@ -36,6 +38,9 @@ func newScript(c target, name, dir string) (*script, error) {
 	}
 	text, err := os.ReadFile(c.Kubeconfig)
 	if err != nil {
+		return nil, err
+	}
+	if s.api, err = newAPI(c.Kubeconfig); err != nil {
 		return nil, err
 	}
 	if err := os.WriteFile(s.kubeconfig, text, 0o600); err != nil {
@@ -71,4 +76,23 @@ func (s *script) git(args ...string) (string, error) {
 		return "", fmt.Errorf("git %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	return strings.TrimSpace(string(out)), nil
+}
+
+// commit commits what is in the clone, and pushes it.
+func (s *script) commit(t *testing.T, message string) {
+	t.Helper()
+	for _, args := range [][]string{{"add", "-A"}, {"commit", "--quiet", "-m", message}} {
+		if _, err := s.git(args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.send(t)
+}
+
+// send pushes what is committed.
+func (s *script) send(t *testing.T) {
+	t.Helper()
+	if _, err := s.git("push", "--quiet", "origin", "HEAD:main"); err != nil {
+		t.Fatal(err)
+	}
 }

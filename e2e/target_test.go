@@ -43,6 +43,14 @@ func startCluster(t *testing.T, node string) target {
 	return started(t, program, "start", "--node="+node, "--until-stdin-closes")
 }
 
+// startSimulated starts a cluster of simulated nodes that knows Syncs.
+func startSimulated(t *testing.T) target {
+	t.Helper()
+	c := startCluster(t, "simulated")
+	kubectl(t, c, string(belay(t, "install", "--crds-only")), "apply", "-f", "-")
+	return c
+}
+
 // otherCluster is a cluster that somebody else started, as E2E_CLUSTER says: see README.md.
 func otherCluster(t *testing.T, program, node string) target {
 	t.Helper()
@@ -145,10 +153,10 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// built makes a program once for all tests.
-func built(dir, pkg string, args ...string) func() (string, error) {
+// built makes a program once for all tests, under a name.
+func built(name, dir, pkg string, args ...string) func() (string, error) {
 	return gosync.OnceValues(func() (string, error) {
-		out := filepath.Join(programs, filepath.Base(pkg))
+		out := filepath.Join(programs, name)
 		cmd := exec.Command("go", append(append([]string{"build", "-o", out}, args...), pkg)...)
 		cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
 		if text, err := cmd.CombinedOutput(); err != nil {
@@ -159,8 +167,9 @@ func built(dir, pkg string, args ...string) func() (string, error) {
 }
 
 var (
-	clusterBuilt = built("cluster", "./cmd/cluster")
-	belayBuilt   = built("..", "./cmd/belay", "-trimpath", "-ldflags=-s -w")
+	clusterBuilt   = built("cluster", "cluster", "./cmd/cluster")
+	belayBuilt     = built("belay", "..", "./cmd/belay", "-trimpath", "-ldflags=-s -w")
+	failpointBuilt = built("belay-failpoint", "..", "./cmd/belay", "-trimpath", "-ldflags=-s -w", "-tags=failpoint")
 )
 
 func clusterProgram(t *testing.T) string { return must(t, clusterBuilt) }
