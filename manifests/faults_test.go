@@ -41,7 +41,7 @@ func TestAnnotationsThatAreNoTextAreNotDroppedSilently(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pinned, err := s.Pin(Pins{"a": "a@sha256:01"})
+	pinned, err := s.Pin(Pins{"a": "a@sha256:01"}, nil)
 	if err != nil {
 		return
 	}
@@ -72,7 +72,7 @@ func TestImagesAreReadSideBySide(t *testing.T) {
 	var group gosync.WaitGroup
 	for range 4 {
 		group.Go(func() {
-			_ = s.Images()
+			_ = s.Images(nil)
 			_ = s.Digest()
 		})
 	}

@@ -30,10 +30,15 @@ type Image struct {
 	Object    Object
 	Container string // the container's name, or "volume NAME" for an image volume
 	Image     string // as it is written
+	// PullSecrets and ServiceAccount are what the pod spec around it names; the latter is empty where that is "default",
+	// or where the image stands in no pod spec.
+	PullSecrets    []string
+	ServiceAccount string
 }
 
-// Images lists every image in the set, in order, but for the objects whose images are to be left alone.
-func (s Set) Images() []Image {
+// Images lists every image in the set, in order, but for the objects whose images are to be left alone. More are places
+// beside the built-in ones.
+func (s Set) Images(more []Place) []Image {
 	var images []Image
 	for _, o := range s.objects {
 		if o.Annotation(AnnotationResolve) == "disabled" {
@@ -47,22 +52,12 @@ func (s Set) Images() []Image {
 	return images
 }
 
-// ImageNames is every distinct image of the set, sorted.
-func (s Set) ImageNames() []string {
-	var names []string
-	for _, image := range s.Images() {
-		names = append(names, image.Image)
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
 // Pins says for images, as Git has them, what to run instead: "ghcr.io/acme/cart:2.0" →
 // "ghcr.io/acme/cart@sha256:8704…". An image without a pin is left as it is.
 type Pins map[string]string
 
 // Pin is the set with every pinned image replaced; what Git had is kept in [AnnotationImages].
-func (s Set) Pin(pins Pins) (Set, error) {
+func (s Set) Pin(pins Pins, more []Place) (Set, error) {
 	return s.Map(func(u *unstructured.Unstructured) error {
 		if u.GetAnnotations()[AnnotationResolve] == "disabled" {
 			return nil
@@ -86,6 +81,16 @@ func (s Set) Pin(pins Pins) (Set, error) {
 		setAnnotation(u, AnnotationImages, string(text))
 		return nil
 	})
+}
+
+// ImageNames is every distinct image of a list, sorted.
+func ImageNames(images []Image) []string {
+	var names []string
+	for _, image := range images {
+		names = append(names, image.Image)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // visitImages calls visit for each image of an object and writes back what it answers.

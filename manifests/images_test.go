@@ -40,7 +40,7 @@ type place struct{ Container, Image string }
 
 func places(s Set) []place {
 	var all []place
-	for _, image := range s.Images() {
+	for _, image := range s.Images(nil) {
 		all = append(all, place{image.Container, image.Image})
 	}
 	return all
@@ -60,7 +60,7 @@ func TestEveryImageOfEveryKindIsFound(t *testing.T) {
 			if diff := cmp.Diff(want, places(s)); diff != "" {
 				t.Error(diff)
 			}
-			if got := s.Images()[0].Object.String(); got != kind+"/shop/cart (deploy.yaml)" {
+			if got := s.Images(nil)[0].Object.String(); got != kind+"/shop/cart (deploy.yaml)" {
 				t.Errorf("the image is said to be of %s", got)
 			}
 		})
@@ -74,7 +74,7 @@ func TestEveryImageOfEveryKindIsPinned(t *testing.T) {
 	}
 	for kind, text := range everyKind {
 		t.Run(kind, func(t *testing.T) {
-			pinned, err := set(t, text).Pin(pins)
+			pinned, err := set(t, text).Pin(pins, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -118,7 +118,7 @@ func TestAPodSpecOfTheWrongShapeHasNoImages(t *testing.T) {
 		if got := places(s); len(got) > 0 {
 			t.Errorf("%s: got %v", spec, got)
 		}
-		if _, err := s.Pin(Pins{"b": "b@sha256:01"}); err != nil {
+		if _, err := s.Pin(Pins{"b": "b@sha256:01"}, nil); err != nil {
 			t.Errorf("%s: %v", spec, err)
 		}
 	}
@@ -145,7 +145,7 @@ func TestImagesThatAreToBeLeftAloneAreNeitherListedNorPinned(t *testing.T) {
 	if got := places(s); len(got) > 0 {
 		t.Errorf("listed: %v", got)
 	}
-	pinned, err := s.Pin(Pins{"acme/cart:2.0": "acme/cart@sha256:03"})
+	pinned, err := s.Pin(Pins{"acme/cart:2.0": "acme/cart@sha256:03"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestImagesThatAreToBeLeftAloneAreNeitherListedNorPinned(t *testing.T) {
 func TestImageNamesAreSortedAndEachIsThereOnce(t *testing.T) {
 	s := set(t, everyKind["Pod"], everyKind["Deployment"], cartService)
 	want := []string{"acme/cart:2.0", "acme/migrate:1", "acme/model:7", "acme/proxy:2", "busybox"}
-	if diff := cmp.Diff(want, s.ImageNames()); diff != "" {
+	if diff := cmp.Diff(want, ImageNames(s.Images(nil))); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -177,7 +177,7 @@ spec: {template: {metadata: {annotations: {a: b}}, spec: {containers: [
 	before := contents(s)
 	pins := Pins{"acme/cart:2.0": "acme/cart@sha256:03", "acme/log@sha256:99": "acme/log@sha256:99"}
 	given := maps.Clone(pins)
-	pinned, err := s.Pin(pins)
+	pinned, err := s.Pin(pins, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +203,7 @@ spec: {template: {metadata: {annotations: {a: b}}, spec: {containers: [
 		}
 	})
 	t.Run("and a second time does nothing", func(t *testing.T) {
-		again, err := pinned.Pin(pins)
+		again, err := pinned.Pin(pins, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -213,7 +213,7 @@ spec: {template: {metadata: {annotations: {a: b}}, spec: {containers: [
 	})
 	t.Run("and without pins does nothing", func(t *testing.T) {
 		for _, none := range []Pins{nil, {}, {"acme/unknown:1": "acme/unknown@sha256:01"}} {
-			same, err := s.Pin(none)
+			same, err := s.Pin(none, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -245,8 +245,8 @@ func FuzzPinning(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		before, names := s.Digest(), s.ImageNames()
-		pinned, err := s.Pin(Pins{image: digest})
+		before, names := s.Digest(), ImageNames(s.Images(nil))
+		pinned, err := s.Pin(Pins{image: digest}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -256,7 +256,7 @@ func FuzzPinning(f *testing.F) {
 		if slices.Contains(names, image) && image != digest && pinned.Digest() == before {
 			t.Error("nothing was pinned")
 		}
-		if len(pinned.Images()) != len(s.Images()) && digest != "" {
+		if len(pinned.Images(nil)) != len(s.Images(nil)) && digest != "" {
 			t.Error("images were lost")
 		}
 		var back Set

@@ -20,6 +20,8 @@ type Release struct {
 	Commit Commit `json:"commit"`
 	Path   string `json:"path,omitempty"`
 	Pins   Pins   `json:"pins,omitempty"`
+	// Resolved says of pinned images how they came by their pins. An earlier belay did not write it.
+	Resolved map[string]Resolution `json:"resolved,omitempty"`
 	// Rendered is the [Set.Digest] of the objects before they were pinned: a later commit that renders to the
 	// same takes the same pins.
 	Rendered string `json:"rendered"`
@@ -37,6 +39,16 @@ type Release struct {
 	// Done names the Jobs among Objects that an earlier release has run, word for word, and that take themselves away
 	// afterwards: they are not run again.
 	Done []ID `json:"done,omitempty"`
+}
+
+// Resolution says how an image came by its pin.
+type Resolution struct {
+	// At is when the registry said so; zero where the image had its digest already.
+	At time.Time `json:"at,omitzero"`
+	// Credentials names those that the registry was shown: `Secret shop/registry`. Empty without any.
+	Credentials string `json:"credentials,omitempty"`
+	// Release is the one whose pin was taken since the registry was down; else 0.
+	Release int `json:"release,omitempty"`
 }
 
 // Result is how far a release got.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/belay-gitops/belay/manifests"
 )
 
 // corpora holds real applications, and what `kustomize build` and kubectl make of them.
@@ -42,7 +44,7 @@ func TestRealApplicationsRenderToWhatKustomizeMakesOfThem(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			same(t, set.ImageNames(), slices.Sorted(strings.FieldsSeq(string(images))))
+			same(t, manifests.ImageNames(set.Images(nil)), slices.Sorted(strings.FieldsSeq(string(images))))
 		})
 	}
 }

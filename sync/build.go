@@ -40,7 +40,7 @@ func (s *Syncer) build(ctx context.Context, want Want, in input, state State, ou
 	if release.Pins, err = s.pins(ctx, want, release, state, out); err != nil {
 		return manifests.Release{}, err
 	}
-	if objects, err = objects.Pin(release.Pins); err != nil {
+	if objects, err = objects.Pin(release.Pins, nil); err != nil {
 		return manifests.Release{}, err
 	}
 	if release.Objects, err = objects.StampTemplates(); err != nil {

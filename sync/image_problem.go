@@ -24,13 +24,13 @@ func (e imageError) Describe() (string, bool, time.Duration) {
 	return p.Reason, p.Temporary, p.After
 }
 
-// imageProblem adds to a resolver's error the first place in the set that names the image.
-func imageProblem(err error, objects manifests.Set) error {
+// imageProblem adds to a resolver's error the first of the places that name the image.
+func imageProblem(err error, images []manifests.Image) error {
 	var about interface{ Subject() string }
 	if !errors.As(err, &about) {
 		return err
 	}
-	for _, image := range objects.Images() {
+	for _, image := range images {
 		if image.Image == about.Subject() {
 			return imageError{cause: err, image: image}
 		}

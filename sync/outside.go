@@ -6,12 +6,14 @@ import (
 	"time"
 
 	"github.com/belay-gitops/belay/manifests"
+	"github.com/belay-gitops/belay/sync/api/v1alpha1"
 )
 
 // Source is where commits come from.
 type Source interface {
-	// Head asks the remote which commit the followed ref is at.
-	Head(ctx context.Context) (commit string, err error)
+	// Head asks the remote which commit the followed ref is at. Seen is when any Sync of this process learned first
+	// of that commit, not earlier than a few minutes ago: what registries have said since is later than the commit.
+	Head(ctx context.Context) (commit string, seen time.Time, err error)
 	// Commit tells what people know a commit by, fetching it where it is missing.
 	Commit(ctx context.Context, hash string) (manifests.Commit, error)
 	// Tree is the files of a commit.
@@ -23,10 +25,28 @@ type Renderer interface {
 	Build(ctx context.Context, tree fs.FS, dir string) (manifests.Set, error)
 }
 
-// Resolver pins images to what they are now.
+// Resolver knows registries.
 type Resolver interface {
-	// Pin answers for every image what to run instead, or fails for all.
-	Pin(ctx context.Context, images []string) (manifests.Pins, error)
+	// Pin answers for every image what to run instead, and how that was found. With an error, which is about images that
+	// could not be resolved, it answers for the others.
+	Pin(ctx context.Context, request PinRequest) (manifests.Pins, map[string]manifests.Resolution, error)
+	// Verify refuses pins that are not signed as rules ask for.
+	Verify(ctx context.Context, request PinRequest, pins manifests.Pins, rules []v1alpha1.ImageVerification) error
+	// Missing names those of the pinned images, "repo@sha256:…", that their registries do not have any more. Where a
+	// registry does not answer that is an error, beside the answer for the others.
+	Missing(ctx context.Context, request PinRequest) ([]string, error)
+}
+
+// PinRequest is what a [Resolver] is asked about.
+type PinRequest struct {
+	Images []manifests.Image
+	// Own are the objects of the same commit: a pull Secret among them is not in the cluster yet.
+	Own manifests.Set
+	// Since is how old an answer may be: what a registry has said after it, to any Sync, is taken again.
+	Since time.Time
+	// Again says that this was asked before and nothing has changed since, so that credentials need not be read anew
+	// before a registry refuses them.
+	Again bool
 }
 
 // Cluster is where objects go. An error that says of itself that it is temporary (see [Problem]) leaves the

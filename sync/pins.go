@@ -15,7 +15,8 @@ import (
 // its tags, and people who ask for it, get what the tags are now.
 func (s *Syncer) pins(ctx context.Context, want Want, release manifests.Release, state State, out *Outcome) (manifests.Pins, error) {
 	s.memory.images, s.memory.resolved, s.memory.following = nil, nil, failures{}
-	names := release.Objects.ImageNames()
+	images := release.Objects.Images(nil)
+	names := manifests.ImageNames(images)
 	if want.Spec.Images.Resolve == v1alpha1.ResolveNever || len(names) == 0 {
 		return nil, nil
 	}
@@ -26,14 +27,14 @@ func (s *Syncer) pins(ctx context.Context, want Want, release manifests.Release,
 			return pins, err
 		}
 	}
-	pins, err := s.Resolver.Pin(ctx, names)
+	pins, _, err := s.Resolver.Pin(ctx, PinRequest{Images: images, Own: release.Objects, Since: s.Clock()})
 	if err != nil {
-		return nil, imageProblem(err, release.Objects)
+		return nil, imageProblem(err, images)
 	}
 	if !follows {
 		return pins, nil
 	}
-	s.memory.images, s.memory.resolved, s.memory.followed = names, pins, s.Clock()
+	s.memory.images, s.memory.resolved, s.memory.followed = images, pins, s.Clock()
 	if want.Resolve || want.Retry {
 		return pins, nil // somebody wants just that
 	}
@@ -132,7 +133,7 @@ func (s *Syncer) follow(ctx context.Context, want Want) {
 	if want.Spec.Images.Resolve != v1alpha1.ResolveFollow || s.memory.images == nil || s.nextFollow(want, now) > 0 {
 		return
 	}
-	pins, err := s.Resolver.Pin(ctx, s.memory.images)
+	pins, _, err := s.Resolver.Pin(ctx, PinRequest{Images: s.memory.images, Since: now, Again: true})
 	if err != nil {
 		s.memory.following.add(err, now)
 		return

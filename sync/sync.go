@@ -46,8 +46,8 @@ type memory struct {
 
 	followed  time.Time // when tags were looked at
 	following failures
-	images    []string       // what was resolved for built
-	resolved  manifests.Pins // and to what
+	images    []manifests.Image // what was resolved for built
+	resolved  manifests.Pins    // and to what
 
 	written      int       // the release whose objects this process has seen in the cluster; negative when by rollback
 	watched      int       // the release, likewise, that since and healthySince are about
@@ -170,7 +170,7 @@ func (s *Syncer) look(ctx context.Context, want Want) {
 	if !want.Poll && (!due || s.memory.looking.waiting(now)) {
 		return
 	}
-	head, err := s.Source.Head(ctx)
+	head, _, err := s.Source.Head(ctx)
 	if err != nil {
 		s.memory.looking.add(err, now)
 		return

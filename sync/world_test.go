@@ -96,8 +96,8 @@ func (w *world) push(commit string, objects ...map[string]any) {
 }
 
 // Head implements Source, and so do Commit and Tree.
-func (w *world) Head(context.Context) (string, error) {
-	return w.head, w.call("Head", "", nil)
+func (w *world) Head(context.Context) (string, time.Time, error) {
+	return w.head, w.now, w.call("Head", "", nil)
 }
 
 func (w *world) Commit(_ context.Context, hash string) (manifests.Commit, error) {
@@ -137,20 +137,30 @@ func (w *world) Build(_ context.Context, tree fs.FS, dir string) (manifests.Set,
 }
 
 // Pin implements Resolver. Images without a tag in the world are refused.
-func (w *world) Pin(_ context.Context, images []string) (manifests.Pins, error) {
+func (w *world) Pin(_ context.Context, request PinRequest) (manifests.Pins, map[string]manifests.Resolution, error) {
 	if err := w.call("Pin", "", nil); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	pins := manifests.Pins{}
-	for _, image := range images {
+	pins, resolved := manifests.Pins{}, map[string]manifests.Resolution{}
+	for _, image := range manifests.ImageNames(request.Images) {
 		digest, ok := w.tags[image]
 		if !ok {
-			return nil, fault{reason: "ImageNotFound", subject: image}
+			return nil, nil, fault{reason: "ImageNotFound", subject: image}
 		}
 		name, _, _ := strings.Cut(image, ":")
-		pins[image] = name + "@" + digest
+		pins[image], resolved[image] = name+"@"+digest, manifests.Resolution{At: w.now}
 	}
-	return pins, nil
+	return pins, resolved, nil
+}
+
+// Verify implements Resolver.
+func (w *world) Verify(context.Context, PinRequest, manifests.Pins, []v1alpha1.ImageVerification) error {
+	return w.call("Verify", "", nil)
+}
+
+// Missing implements Resolver.
+func (w *world) Missing(context.Context, PinRequest) ([]string, error) {
+	return nil, w.call("Missing", "", nil)
 }
 
 // inCluster implements Cluster.

@@ -200,16 +200,24 @@ func (r renderer) Build(ctx context.Context, tree fs.FS, dir string) (manifests.
 type pinner struct{ resolver *registry.Resolver }
 
 // Pin implements [sync.Resolver].
-func (p pinner) Pin(ctx context.Context, images []string) (manifests.Pins, error) {
-	digests, err := p.resolver.Resolve(ctx, images)
+func (p pinner) Pin(ctx context.Context, request sync.PinRequest) (manifests.Pins, map[string]manifests.Resolution, error) {
+	digests, err := p.resolver.Resolve(ctx, manifests.ImageNames(request.Images))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	pins := make(manifests.Pins, len(digests))
 	for image, digest := range digests {
 		if pins[image], err = registry.Pinned(image, digest); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return pins, nil
+	return pins, nil, nil
 }
+
+// Verify implements [sync.Resolver].
+func (p pinner) Verify(context.Context, sync.PinRequest, manifests.Pins, []v1alpha1.ImageVerification) error {
+	return nil
+}
+
+// Missing implements [sync.Resolver].
+func (p pinner) Missing(context.Context, sync.PinRequest) ([]string, error) { return nil, nil }

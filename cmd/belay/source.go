@@ -30,16 +30,16 @@ type source struct {
 }
 
 // Head implements [sync.Source].
-func (s *source) Head(ctx context.Context) (string, error) {
+func (s *source) Head(ctx context.Context) (string, time.Time, error) {
 	if err := s.open(ctx); err != nil {
-		return "", err
+		return "", time.Time{}, err
 	}
 	begun := time.Now()
 	head, err := s.repository.Head(ctx)
 	if err == nil {
 		s.looked = begun
 	}
-	return head, s.checked(err)
+	return head, begun, s.checked(err)
 }
 
 // Commit implements [sync.Source].

@@ -25,6 +25,8 @@ const (
 	Stalled     = "Stalled"
 	Healthy     = "Healthy"
 	WasUndone   = "RolledBack"
+	// ImagesMissing is there only while a registry does not have a digest any more that a stored release needs.
+	ImagesMissing = "ImagesMissing"
 )
 
 // Status is what belay says of a Sync. Neither the inventory nor rendered objects are in it.
@@ -58,6 +60,10 @@ type Status struct {
 	// +optional
 	// +kubebuilder:validation:MaxItems=100
 	Images []PinnedImage `json:"images,omitempty"`
+	// Unpinned are images of the deployed release that run as they are written, at most 20 of them.
+	// +optional
+	// +kubebuilder:validation:MaxItems=20
+	Unpinned []UnpinnedImage `json:"unpinned,omitempty"`
 	// +optional
 	Objects *ObjectCounts `json:"objects,omitempty"`
 	// History is the latest releases, newest first.
@@ -102,6 +108,23 @@ type PinnedImage struct {
 	Image      string      `json:"image"`
 	Digest     string      `json:"digest"`
 	ResolvedAt metav1.Time `json:"resolvedAt,omitempty"`
+	// Credentials names those that the registry was shown; empty without any.
+	// +optional
+	Credentials string `json:"credentials,omitempty"`
+	// FromRelease is the release whose digest was taken since the registry was down.
+	// +optional
+	FromRelease int `json:"fromRelease,omitempty"`
+	// Missing says that the registry does not have the digest any more.
+	// +optional
+	Missing bool `json:"missing,omitempty"`
+}
+
+// UnpinnedImage is an image that runs as it is written: whatever a node has under that name.
+type UnpinnedImage struct {
+	Object string `json:"object"`
+	Where  string `json:"where"`
+	Image  string `json:"image"`
+	Reason string `json:"reason"`
 }
 
 // ObjectCounts sums up the health of the deployed objects.

@@ -148,6 +148,66 @@ type Images struct {
 	// +kubebuilder:default="5m"
 	// +optional
 	Interval metav1.Duration `json:"interval,omitzero"`
+	// Exclude names images that run as they are written: "registry.local/*". A * stands for any text.
+	// +optional
+	// +kubebuilder:validation:MaxItems=100
+	Exclude []string `json:"exclude,omitempty"`
+	// Paths are fields of custom resources that name images, and arguments and variables that do, beside those that are
+	// known.
+	// +optional
+	// +kubebuilder:validation:MaxItems=100
+	Paths []ImagePath `json:"paths,omitempty"`
+	// OnFailure says what a new release does while a registry is down: Fail (it waits for the registry) or UseLast (it
+	// takes the digest that the last release has for that same image, and says so).
+	// +kubebuilder:default=Fail
+	// +optional
+	OnFailure OnFailure `json:"onFailure,omitempty"`
+	// Verify refuses images that are not signed. Each image must be signed by a key of every entry that matches it.
+	// +optional
+	// +kubebuilder:validation:MaxItems=20
+	Verify []ImageVerification `json:"verify,omitempty"`
+}
+
+// OnFailure says what follows when a registry is down.
+//
+// +kubebuilder:validation:Enum=Fail;UseLast
+type OnFailure string
+
+// The ways out when a registry is down.
+const (
+	OnFailureFail    OnFailure = "Fail"
+	OnFailureUseLast OnFailure = "UseLast"
+)
+
+// ImagePath says where objects of a kind name images.
+//
+// +kubebuilder:validation:XValidation:rule="!(has(self.podSpec) && self.podSpec && has(self.prefix))",message="a pod spec has no prefix"
+type ImagePath struct {
+	// Group of the kind; empty for the core kinds.
+	// +optional
+	Group string `json:"group,omitempty"`
+	// +kubebuilder:validation:MinLength=1
+	Kind string `json:"kind"`
+	// Path leads to the image: spec.tasks[*].steps[*].image, spec.env[name=RUNNER].value, spec.replicas.*.image.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	Path string `json:"path"`
+	// PodSpec says that the path leads to a pod spec, all of whose images are meant.
+	// +optional
+	PodSpec bool `json:"podSpec,omitempty"`
+	// Prefix is what stands before the image: "--image=".
+	// +optional
+	Prefix string `json:"prefix,omitempty"`
+}
+
+// ImageVerification asks for signatures.
+type ImageVerification struct {
+	// Images that must be signed: "ghcr.io/acme/*". A * stands for any text; the default is all.
+	// +optional
+	Images []string `json:"images,omitempty"`
+	// SecretRef names a Secret in the Sync's namespace that holds public keys, in PEM, such as `cosign generate-key-pair`
+	// writes to cosign.pub. A signature by any one of them will do.
+	SecretRef LocalReference `json:"secretRef"`
 }
 
 // Apply says how objects reach the cluster.
