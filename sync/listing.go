@@ -9,10 +9,11 @@ import (
 
 // listing is what passes need of a release besides its objects, so that one at rest reads no Secret.
 type listing struct {
-	number int
-	ids    []manifests.ID
-	pins   manifests.Pins
-	waves  map[manifests.ID]int
+	number   int
+	ids      []manifests.ID
+	pins     manifests.Pins
+	resolved map[string]manifests.Resolution
+	waves    map[manifests.ID]int
 
 	// Of ids: Jobs that need not be there, those that need not once the release is kept, and objects whose health is
 	// nobody's business, for Git says to leave them alone.
@@ -34,8 +35,8 @@ func (s *Syncer) list(ctx context.Context, number int) (listing, error) {
 
 func listingOf(release manifests.Release) listing {
 	listed := listing{
-		number: release.Number, ids: release.Objects.IDs(), pins: release.Pins, waves: map[manifests.ID]int{},
-		done: release.Done, passing: passing(release.Objects),
+		number: release.Number, ids: release.Objects.IDs(), pins: release.Pins, resolved: release.Resolved,
+		waves: map[manifests.ID]int{}, done: release.Done, passing: passing(release.Objects),
 	}
 	for _, o := range release.Objects.Objects() {
 		listed.waves[o.ID()] = o.Wave()
