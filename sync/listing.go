@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/belay-gitops/belay/manifests"
+	"github.com/belay-gitops/belay/sync/api/v1alpha1"
 )
 
 // listing is what passes need of a release besides its objects, so that one at rest reads no Secret.
@@ -13,6 +14,7 @@ type listing struct {
 	ids      []manifests.ID
 	pins     manifests.Pins
 	resolved map[string]manifests.Resolution
+	unpinned []v1alpha1.UnpinnedImage
 	waves    map[manifests.ID]int
 
 	// Of ids: Jobs that need not be there, those that need not once the release is kept, and objects whose health is
@@ -30,6 +32,9 @@ func (s *Syncer) list(ctx context.Context, number int) (listing, error) {
 		return listing{}, err
 	}
 	s.memory.listed = listingOf(release)
+	if places, err := imagePlaces(s.Places, s.memory.spec.Paths); err == nil {
+		s.memory.listed.unpinned = tellUnpinned(unpinned(release.Objects, places, s.memory.spec))
+	}
 	return s.memory.listed, nil
 }
 

@@ -47,8 +47,8 @@ func pinningOf(release manifests.Release, record manifests.Record) pinning {
 	return p
 }
 
-// hasDigest tells an image that needs no registry to be known.
-func hasDigest(image string) bool { return strings.Contains(image, "@") }
+// hasDigest tells an image that names its bytes.
+func hasDigest(image string) bool { return strings.Contains(digestOf(image), ":") }
 
 // pins answers what to run for each image of a release that is rendered and not pinned yet. Objects that a kept release had already, word for word, take that
 // release's pins, so that `git revert` brings the bytes back although the tags have moved since; a Sync that follows

@@ -10,6 +10,7 @@ package sync
 
 import (
 	"context"
+	"reflect"
 	"time"
 
 	"github.com/belay-gitops/belay/manifests"
@@ -66,7 +67,9 @@ type memory struct {
 	fights       fights    // with others, over the same fields
 	removal      removal   // of a deleted Sync's objects
 
-	listed listing
+	listed   listing
+	spec     v1alpha1.Images // what listed was told under
+	checking checking
 }
 
 // input is all that a release is built from, but for what tags point to.
@@ -87,12 +90,16 @@ func (s *Syncer) Sync(ctx context.Context, want Want) Outcome {
 	if want.Spec.Suspend {
 		return s.report(ctx, want, Outcome{Suspended: true})
 	}
+	if !reflect.DeepEqual(s.memory.spec, want.Spec.Images) { // which says why images are not pinned
+		s.memory.listed, s.memory.spec = listing{}, *want.Spec.Images.DeepCopy()
+	}
 	var out Outcome
 	verdict, err := s.pass(ctx, want, &out)
 	if err != nil {
 		out.Problem = s.memory.settling.add(err, s.Clock())
 	} else {
 		s.memory.settling = failures{}
+		s.checkImages(ctx, want, &out)
 	}
 	out.Verdict = verdict
 	return s.report(ctx, want, out)
