@@ -4,9 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/belay-gitops/belay/manifests"
 	"github.com/belay-gitops/belay/sync/api/v1alpha1"
 )
 
@@ -117,16 +114,4 @@ func TestEachTryHasItsSince(t *testing.T) {
 			t.Errorf("since %s ago", got)
 		}
 	})
-}
-
-func TestAReleaseSaysWhenItsImagesWereResolved(t *testing.T) {
-	a := kept(t)
-	want := map[string]manifests.Resolution{"acme/cart:1": {At: a.resolvedAt}}
-	release, err := inJournal{a.world}.Load(t.Context(), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, release.Resolved); diff != "" {
-		t.Error(diff)
-	}
 }
