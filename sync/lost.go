@@ -44,11 +44,11 @@ func (s *Syncer) checkImages(ctx context.Context, want Want, out *Outcome) {
 	if err != nil {
 		return
 	}
-	needed := needed(records)
-	if len(needed) == 0 {
+	releases := needed(records)
+	if len(releases) == 0 {
 		return
 	}
-	now, running, c := s.Clock(), needed[0].Number, &s.memory.checking
+	now, running, c := s.Clock(), releases[0].Number, &s.memory.checking
 	if c.due.IsZero() {
 		c.due, c.running = now.Add(rand.N(s.CheckImages)), running
 	}
@@ -56,7 +56,7 @@ func (s *Syncer) checkImages(ctx context.Context, want Want, out *Outcome) {
 		return
 	}
 	c.due, c.running = now.Add(s.CheckImages-s.CheckImages/10+rand.N(s.CheckImages/5+1)), running
-	s.lookForLost(ctx, want, needed, out)
+	s.lookForLost(ctx, want, releases, out)
 }
 
 // needed is the release that runs and the one that would be gone back to.
@@ -65,23 +65,23 @@ func needed(records []manifests.Record) []manifests.Record {
 	if running == nil {
 		return nil
 	}
-	needed := []manifests.Record{*running}
+	releases := []manifests.Record{*running}
 	if target, err := Target(records, 0); err == nil {
-		needed = append(needed, target)
+		releases = append(releases, target)
 	}
-	return needed
+	return releases
 }
 
 // lookForLost asks for the digests that releases need. A release that cannot be read and a registry that does not answer
 // say nothing of them.
-func (s *Syncer) lookForLost(ctx context.Context, want Want, needed []manifests.Record, out *Outcome) {
+func (s *Syncer) lookForLost(ctx context.Context, want Want, records []manifests.Record, out *Outcome) {
 	places, err := imagePlaces(s.Places, want.Spec.Images.Paths)
 	if err != nil {
 		return
 	}
 	var images []manifests.Image
 	var releases []manifests.Release
-	for _, record := range needed {
+	for _, record := range records {
 		release, err := s.Journal.Load(ctx, record.Number)
 		if err != nil {
 			return

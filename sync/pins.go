@@ -2,7 +2,6 @@ package sync
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -50,9 +49,9 @@ func pinningOf(release manifests.Release, record manifests.Record) pinning {
 // hasDigest tells an image that names its bytes.
 func hasDigest(image string) bool { return strings.Contains(digestOf(image), ":") }
 
-// pins answers what to run for each image of a release that is rendered and not pinned yet. Objects that a kept release had already, word for word, take that
-// release's pins, so that `git revert` brings the bytes back although the tags have moved since; a Sync that follows
-// its tags, and people who ask for it, get what the tags are now.
+// pins answers what to run for each image of a release that is rendered and not pinned yet. Objects that a kept release
+// had already, word for word, take that release's pins, so that `git revert` brings the bytes back although the tags have
+// moved since; a Sync that follows its tags, and people who ask for it, get what the tags are now.
 func (s *Syncer) pins(ctx context.Context, want Want, d draft, state State, out *Outcome) (pinning, error) {
 	s.memory.images, s.memory.resolved, s.memory.following = nil, nil, failures{}
 	names := manifests.ImageNames(d.images)
@@ -149,7 +148,8 @@ func (s *Syncer) trusted(ctx context.Context, found pinning, state State, out *O
 	trusted.pins, spared = withoutSuspects(found.pins, have.pins, records)
 	for _, image := range spared {
 		trusted.resolved[image] = have.resolved[image]
-		out.Events = append(out.Events, warning("TagHeld", "%s stays at %s: %s, where it is now, was rolled back", image, trusted.pins[image], found.pins[image]))
+		out.Events = append(out.Events, warning("TagHeld", "%s stays at %s: %s, where it is now, was rolled back",
+			image, trusted.pins[image], found.pins[image]))
 	}
 	return trusted, nil
 }
@@ -186,22 +186,4 @@ func suspects(refused, kept manifests.Pins) manifests.Pins {
 		}
 	}
 	return moved
-}
-
-// imagePlaces are where custom resources name images: those that the agent knows of and those of a spec.
-func imagePlaces(more []manifests.Place, paths []v1alpha1.ImagePath) ([]manifests.Place, error) {
-	places := slices.Clone(more)
-	for i, p := range paths {
-		place := manifests.Place{Group: p.Group, Kind: p.Kind, Path: p.Path, PodSpec: p.PodSpec, Prefix: p.Prefix}
-		if err := manifests.CheckPlace(place); err != nil {
-			return nil, refusal{"InvalidSpec", fmt.Sprintf("spec.images.paths[%d], %q: %s", i, p.Path, err)}
-		}
-		places = append(places, place)
-	}
-	return places, nil
-}
-
-// included is images without those that run as they are written.
-func included(images []manifests.Image, exclude []string) []manifests.Image {
-	return slices.DeleteFunc(images, func(image manifests.Image) bool { return manifests.Excluded(image.Image, exclude) })
 }
