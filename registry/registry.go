@@ -90,6 +90,7 @@ type Resolver struct {
 	insecure    hosts
 	transport   http.RoundTripper
 	verified    *verified
+	signed      *verified // digest and key
 	budget      *budget
 }
 
@@ -103,6 +104,7 @@ func New(opts Options) (*Resolver, error) {
 		insecure:    newHosts(opts.Insecure),
 		transport:   newGuard(opts),
 		verified:    newVerified(),
+		signed:      newVerified(),
 		budget:      newBudget(),
 	}
 	if r.concurrency <= 0 {
