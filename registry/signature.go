@@ -44,7 +44,7 @@ func (r *Resolver) Verify(ctx context.Context, query Query, keys []PublicKey) er
 	}
 	bounded, cancel := context.WithTimeout(ctx, maxSearch)
 	defer cancel()
-	store := &repository{newPass(r), question{ref, query.Credentials}}
+	store := &signatureRepository{newPass(r), question{ref, query.Credentials}}
 	key, err := (&search{claim: claim, signatureStore: store}).run(bounded)
 	switch {
 	case ctx.Err() != nil:
@@ -112,7 +112,7 @@ func (s *search) refuse(err error) error {
 // tagged looks under the tag that cosign makes of the digest.
 func (s *search) tagged(ctx context.Context) (*PublicKey, error) {
 	manifest, err := s.manifest(ctx, tagOf(s.digest)+".sig")
-	if has(err, NotFound) {
+	if failed(err, NotFound) {
 		return nil, nil
 	}
 	if err != nil {
@@ -142,12 +142,12 @@ func (s *search) layer(ctx context.Context, layer descriptor) (PublicKey, error)
 // referring looks among what refers to the image.
 func (s *search) referring(ctx context.Context) (*PublicKey, error) {
 	index, more, err := s.referrers(ctx, s.digest, bundleType)
-	if has(err, NotFound) {
+	if failed(err, NotFound) {
 		// Where the registry does not know what refers to what, clients keep an index under a tag.
 		// https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema
 		index, err = s.manifest(ctx, tagOf(s.digest))
 	}
-	if has(err, NotFound) {
+	if failed(err, NotFound) {
 		return nil, nil
 	}
 	if err != nil {
@@ -203,25 +203,25 @@ func (s *search) first(ctx context.Context, candidates newest, check func(contex
 // a form that cannot be taken, spoils this signature and no other.
 func (s *search) fetch(ctx context.Context, digest string, from func(context.Context, string) ([]byte, error)) ([]byte, error) {
 	if !sha256Digest.MatchString(digest) {
-		return nil, unreadable("it has no digest of SHA-256")
+		return nil, spoiled("it has no digest of SHA-256")
 	}
 	content, err := from(ctx, digest)
 	switch {
-	case has(err, NotFound):
-		return nil, unreadable("the registry does not have " + digest + ", a part of it")
-	case has(err, TooLarge):
-		return nil, unreadable(digest + ", a part of it, is larger than 4 MiB")
+	case failed(err, NotFound):
+		return nil, spoiled("the registry does not have " + digest + ", a part of it")
+	case failed(err, TooLarge):
+		return nil, spoiled(digest + ", a part of it, is larger than 4 MiB")
 	case err != nil:
 		return nil, err
 	case digestOf(content) != digest:
-		return nil, unreadable("what the registry sends for " + digest + ", a part of it, is something else")
+		return nil, spoiled("what the registry sends for " + digest + ", a part of it, is something else")
 	}
 	return content, nil
 }
 
 func tagOf(digest string) string { return strings.Replace(digest, ":", "-", 1) }
 
-func has(err error, reason Reason) bool {
+func failed(err error, reason Reason) bool {
 	e := (*Error)(nil)
 	return errors.As(err, &e) && e.Reason == reason
 }

@@ -24,18 +24,18 @@ func (c claim) bundle(text []byte) (PublicKey, *Error) {
 		} `json:"dsseEnvelope"`
 	}
 	if json.Unmarshal(text, &bundle) != nil || bundle.MediaType != bundleType {
-		return PublicKey{}, unreadable("the bundle is not a " + bundleType)
+		return PublicKey{}, spoiled("the bundle is not a " + bundleType)
 	}
 	envelope := bundle.Envelope
 	if envelope == nil || envelope.PayloadType != statementType {
-		return PublicKey{}, unreadable("the bundle holds no envelope of the type " + statementType)
+		return PublicKey{}, spoiled("the bundle holds no envelope of the type " + statementType)
 	}
 	if len(envelope.Signatures) != 1 {
-		return PublicKey{}, unreadable("the bundle's envelope should have one signature")
+		return PublicKey{}, spoiled("the bundle's envelope should have one signature")
 	}
 	var statement statement
 	if json.Unmarshal(envelope.Payload, &statement) != nil {
-		return PublicKey{}, unreadable("the bundle's statement is not JSON")
+		return PublicKey{}, spoiled("the bundle's statement is not JSON")
 	}
 	if statement.PredicateType != signPredicate {
 		return PublicKey{}, notSigned()
@@ -45,7 +45,7 @@ func (c claim) bundle(text []byte) (PublicKey, *Error) {
 		return PublicKey{}, refusal
 	}
 	if !strings.HasPrefix(statement.Type, "https://in-toto.io/Statement/") {
-		return PublicKey{}, unreadable("what was signed is not an in-toto statement")
+		return PublicKey{}, spoiled("what was signed is not an in-toto statement")
 	}
 	return key, c.subject(statement)
 }

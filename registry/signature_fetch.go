@@ -10,13 +10,13 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// repository is a [signatureStore] at the endpoints, and with the credentials, of its images.
-type repository struct {
+// signatureRepository is a [signatureStore] at the endpoints, and with the credentials, of its images.
+type signatureRepository struct {
 	*pass
 	question question
 }
 
-func (r *repository) manifest(ctx context.Context, identifier string) (text []byte, err error) {
+func (r *signatureRepository) manifest(ctx context.Context, identifier string) (text []byte, err error) {
 	_, err = r.visit(ctx, r.question, func(s *session) error {
 		m, err := s.get(ctx, identifier)
 		text = m.bytes
@@ -25,7 +25,7 @@ func (r *repository) manifest(ctx context.Context, identifier string) (text []by
 	return text, err
 }
 
-func (r *repository) blob(ctx context.Context, digest string) (content []byte, err error) {
+func (r *signatureRepository) blob(ctx context.Context, digest string) (content []byte, err error) {
 	_, err = r.visit(ctx, r.question, func(s *session) (err error) {
 		content, err = s.blob(ctx, digest)
 		return err
@@ -33,7 +33,7 @@ func (r *repository) blob(ctx context.Context, digest string) (content []byte, e
 	return content, err
 }
 
-func (r *repository) referrers(ctx context.Context, digest, artifactType string) (index []byte, more bool, err error) {
+func (r *signatureRepository) referrers(ctx context.Context, digest, artifactType string) (index []byte, more bool, err error) {
 	_, err = r.visit(ctx, r.question, func(s *session) (err error) {
 		index, more, err = s.referrers(ctx, digest, artifactType)
 		return err

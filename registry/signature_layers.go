@@ -71,10 +71,10 @@ func simpleSigningLayers(manifest []byte) (newest, *Error) {
 	}
 	image.Layers.wanted = func(d descriptor) bool { return d.MediaType == simpleSigningType }
 	if json.Unmarshal(manifest, &image) != nil {
-		return newest{}, unreadable("the tag of its signatures is not an image")
+		return newest{}, spoiled("the tag of its signatures is not an image")
 	}
 	if len(image.Layers.kept) == 0 {
-		return newest{}, unreadable("the tag of its signatures has no layer of the type " + simpleSigningType)
+		return newest{}, spoiled("the tag of its signatures has no layer of the type " + simpleSigningType)
 	}
 	return image.Layers, nil
 }
@@ -83,7 +83,7 @@ func simpleSigningLayers(manifest []byte) (newest, *Error) {
 func signatureOf(layer descriptor) ([]byte, *Error) {
 	signature, err := base64.StdEncoding.DecodeString(layer.Annotations.Signature)
 	if err != nil || len(signature) == 0 {
-		return nil, unreadable("its annotation dev.cosignproject.cosign/signature is missing or not base64")
+		return nil, spoiled("its annotation dev.cosignproject.cosign/signature is missing or not base64")
 	}
 	return signature, nil
 }
@@ -102,7 +102,7 @@ func bundleManifests(index []byte) (newest, *Error) {
 		return artifact && (predicate == nil || *predicate == signPredicate)
 	}
 	if json.Unmarshal(index, &referrers) != nil {
-		return newest{}, unreadable("the list of what refers to it is not an index")
+		return newest{}, spoiled("the list of what refers to it is not an index")
 	}
 	return referrers.Manifests, nil
 }
@@ -115,7 +115,7 @@ func bundleOf(manifest []byte) (string, *Error) {
 	}
 	image.Layers.wanted = func(d descriptor) bool { return d.MediaType == bundleType }
 	if json.Unmarshal(manifest, &image) != nil {
-		return "", unreadable("what refers to it is not a manifest")
+		return "", spoiled("what refers to it is not a manifest")
 	}
 	if image.Layers.all != 1 || len(image.Layers.kept) != 1 {
 		return "", nil

@@ -62,10 +62,10 @@ func (c claim) simpleSigning(payload, signature []byte) (PublicKey, *Error) {
 		} `json:"critical"`
 	}
 	if json.Unmarshal(payload, &said) != nil {
-		return PublicKey{}, unreadable("what was signed is not JSON")
+		return PublicKey{}, spoiled("what was signed is not JSON")
 	}
 	if said.Critical.Type != "cosign container image signature" {
-		return PublicKey{}, unreadable("what was signed is not of the type “cosign container image signature”")
+		return PublicKey{}, spoiled("what was signed is not of the type “cosign container image signature”")
 	}
 	if said.Critical.Image.Digest != c.digest {
 		return PublicKey{}, otherDigest(said.Critical.Image.Digest)
@@ -107,6 +107,6 @@ func otherDigest(signed string) *Error {
 	return &Error{Reason: SignedOtherDigest, Detail: "its signature is for another digest, " + signed + "; sign this digest, or put the image back that was signed"}
 }
 
-func unreadable(why string) *Error {
+func spoiled(why string) *Error {
 	return &Error{Reason: SignatureUnreadable, Detail: "its signature cannot be read: " + why + "; sign it anew with cosign sign --key cosign.key and this digest"}
 }
