@@ -141,6 +141,21 @@ func TestWhatMayHoldASignature(t *testing.T) {
 	}
 }
 
+func TestABundleIsTheOnlyLayer(t *testing.T) {
+	bundle := `{"mediaType":"` + bundleType + `","digest":"` + someDigest + `"}`
+	for layers, want := range map[string]string{
+		bundle:                                 someDigest,
+		bundle + `,{"mediaType":"text/plain"}`: "",
+		bundle + "," + bundle:                  "",
+		`{"mediaType":"text/plain"}`:           "",
+		"":                                     "",
+	} {
+		if got, refusal := bundleOf([]byte(`{"layers":[` + layers + `]}`)); refusal != nil || got != want {
+			t.Errorf("%s: got %q, %v", layers, got, refusal)
+		}
+	}
+}
+
 func TestALongListTakesLittleMemory(t *testing.T) {
 	text := []byte(`{"manifests":[` + strings.Repeat(`{},`, maxBody/3-10) + `{"digest":"last"}]}`)
 	var before, after runtime.MemStats

@@ -57,6 +57,22 @@ func TestABundleIsFoundByTheReferrersAPI(t *testing.T) {
 		"GET "+cart+manifest, "GET /v2/cart/blobs/"+blob)
 }
 
+func TestWhereTheReferrersAPIIsNotKnownTheTagIsAsked(t *testing.T) {
+	for name, answer := range map[string]http.HandlerFunc{
+		"400":  status(http.StatusBadRequest, nil),
+		"404":  status(http.StatusNotFound, nil),
+		"405":  status(http.StatusMethodNotAllowed, nil),
+		"406":  status(http.StatusNotAcceptable, nil),
+		"html": content("text/html", []byte("<html>no such page")),
+	} {
+		server, signed := serve(t), readSigning(t, "bundle-cosign")
+		server.on("GET /v2/cart/referrers/"+signed.digest, answer)
+		if err := server.verify(t, server.keep(signed), "cosign"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestTheReferrersAPIIsAskedForBundles(t *testing.T) {
 	server, signed := serve(t), readSigning(t, "bundle-cosign")
 	index := signed.manifests[signed.tag]
@@ -220,6 +236,8 @@ func TestAGoodSignatureBesideBadOnesIsEnough(t *testing.T) {
 	if err := server.verify(t, server.keep(signed), "cosign"); err != nil {
 		t.Error(err)
 	}
+	blobs := "GET /v2/cart/blobs/"
+	server.expect("GET /v2/", "GET "+cart+signed.tag+".sig", blobs+endless, blobs+someDigest, blobs+signed.payload(t))
 }
 
 func TestAtMost64SignaturesAreLookedAt(t *testing.T) {
@@ -299,8 +317,9 @@ func TestARegistryInTroubleIsNotAMissingSignature(t *testing.T) {
 		} {
 			server := serve(t)
 			server.on(request, status(trouble.code, trouble.header))
-			err := server.verify(t, server.keep(signed), "cosign")
-			wantRefused(t, err, trouble.want, "looking for its signatures: ")
+			image := server.keep(signed)
+			err := server.verify(t, image, "cosign")
+			wantRefused(t, err, trouble.want, "resolving "+image+": looking for its signatures: ")
 			if e := firstError(t, err); e.Temporary != trouble.temporary || e.Host != server.host || strings.Contains(e.Error(), "secret") {
 				t.Errorf("%d to %s: got %+v", trouble.code, request, e)
 			}
