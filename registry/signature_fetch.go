@@ -10,14 +10,15 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// signatureRepository is a [signatureStore] at the endpoints, and with the credentials, of its images.
+// signatureRepository is a [signatureStore] at the sites, and with the accounts, of an image.
 type signatureRepository struct {
 	*pass
 	question question
+	doubt    error // of a site that has failed where another one had nothing
 }
 
 func (r *signatureRepository) manifest(ctx context.Context, identifier string) (text []byte, err error) {
-	_, err = r.visit(ctx, r.question, func(s *session) error {
+	err = r.visit(ctx, func(s *session) error {
 		m, err := s.get(ctx, identifier)
 		text = m.bytes
 		return err
@@ -26,7 +27,7 @@ func (r *signatureRepository) manifest(ctx context.Context, identifier string) (
 }
 
 func (r *signatureRepository) blob(ctx context.Context, digest string) (content []byte, err error) {
-	_, err = r.visit(ctx, r.question, func(s *session) (err error) {
+	err = r.visit(ctx, func(s *session) (err error) {
 		content, err = s.blob(ctx, digest)
 		return err
 	})
@@ -34,17 +35,35 @@ func (r *signatureRepository) blob(ctx context.Context, digest string) (content 
 }
 
 func (r *signatureRepository) referrers(ctx context.Context, digest, artifactType string) (index []byte, more bool, err error) {
-	_, err = r.visit(ctx, r.question, func(s *session) (err error) {
+	err = r.visit(ctx, func(s *session) (err error) {
 		index, more, err = s.referrers(ctx, digest, artifactType)
 		return err
 	})
 	return index, more, err
 }
 
+// visit asks at each site. That the last one does not have something is not that nobody has it.
+func (r *signatureRepository) visit(ctx context.Context, ask func(*session) error) error {
+	tour, err := r.newTour(r.question)
+	if err != nil {
+		return err
+	}
+	_, err = tour.visit(ctx, ask)
+	if failed(err, NotFound) && r.doubt == nil {
+		r.doubt = tour.otherThanMissing()
+	}
+	return err
+}
+
 // referrers asks what refers to a digest (OCI distribution, 1.1). Registries that do not know the question answer it in
 // many ways, which are all told as [NotFound], as package remote of go-containerregistry has them.
 func (s *session) referrers(ctx context.Context, digest, artifactType string) (index []byte, more bool, err error) {
-	resp, err := s.do(ctx, "referrers/"+digest, url.Values{"artifactType": {artifactType}}, string(types.OCIImageIndex))
+	resp, err := s.do(ctx, inquiry{
+		method: http.MethodGet,
+		part:   "referrers/" + digest,
+		query:  url.Values{"artifactType": {artifactType}},
+		accept: string(types.OCIImageIndex),
+	})
 	if err != nil {
 		return nil, false, err
 	}
@@ -55,34 +74,11 @@ func (s *session) referrers(ctx context.Context, digest, artifactType string) (i
 	case http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotAcceptable:
 		return nil, false, unknown
 	default:
-		return nil, false, refused(s.account, resp.StatusCode)
+		return nil, false, refused(resp.StatusCode, "instead of what refers to the image")
 	}
 	if mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); mediaType != string(types.OCIImageIndex) {
 		return nil, false, unknown
 	}
 	index, err = io.ReadAll(resp.Body)
 	return index, resp.Header.Get("Link") != "", err
-}
-
-func (s *session) blob(ctx context.Context, digest string) ([]byte, error) {
-	resp, err := s.do(ctx, "blobs/"+digest, nil, "*/*")
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, refused(s.account, resp.StatusCode)
-	}
-	return io.ReadAll(resp.Body)
-}
-
-func (s *session) do(ctx context.Context, path string, query url.Values, accept string) (*http.Response, error) {
-	repository := s.account.repository
-	u := url.URL{Scheme: s.scheme, Host: repository.RegistryStr(), Path: "/v2/" + repository.RepositoryStr() + "/" + path, RawQuery: query.Encode()}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Accept", accept)
-	return s.client.Do(req)
 }
