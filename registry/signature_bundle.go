@@ -24,7 +24,7 @@ func (c claim) bundle(text []byte) (PublicKey, *Error) {
 		} `json:"dsseEnvelope"`
 	}
 	if json.Unmarshal(text, &bundle) != nil || bundle.MediaType != bundleType {
-		return PublicKey{}, spoiled("the bundle is not a " + bundleType)
+		return PublicKey{}, spoiled("the bundle is not of the type " + bundleType)
 	}
 	envelope := bundle.Envelope
 	if envelope == nil || envelope.PayloadType != statementType {
