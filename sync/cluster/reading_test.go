@@ -30,18 +30,18 @@ type readingAPI struct {
 func reading(t *testing.T, objects ...string) (*Cluster, *readingAPI) {
 	t.Helper()
 	api := &readingAPI{objects: map[string]*unstructured.Unstructured{}, refusals: map[string]int{}}
-	mapper := meta.NewDefaultRESTMapper(nil)
+	mapper := meta.NewDefaultRESTMapper([]schema.GroupVersion{{Version: "v1"}, {Group: "apps", Version: "v1"}, {Group: "batch", Version: "v1"},
+		{Group: "argoproj.io", Version: "v1alpha1"}})
 	for gvk, scope := range map[schema.GroupVersionKind]meta.RESTScope{
-		{Version: "v1", Kind: "Pod"}:                                     meta.RESTScopeNamespace,
-		{Version: "v1", Kind: "Node"}:                                    meta.RESTScopeRoot,
-		{Version: "v1", Kind: "Secret"}:                                  meta.RESTScopeNamespace,
-		{Version: "v1", Kind: "ServiceAccount"}:                          meta.RESTScopeNamespace,
-		{Group: "apps", Version: "v1", Kind: "Deployment"}:               meta.RESTScopeNamespace,
-		{Group: "apps", Version: "v1", Kind: "ReplicaSet"}:               meta.RESTScopeNamespace,
-		{Group: "batch", Version: "v1", Kind: "Job"}:                     meta.RESTScopeNamespace,
-		{Group: "batch", Version: "v1", Kind: "CronJob"}:                 meta.RESTScopeNamespace,
-		{Group: "argoproj.io", Version: "v1alpha1", Kind: "Rollout"}:     meta.RESTScopeNamespace,
-		{Group: "monitoring.coreos.com", Version: "v1", Kind: "Metrics"}: meta.RESTScopeNamespace,
+		{Version: "v1", Kind: "Pod"}:                                 meta.RESTScopeNamespace,
+		{Version: "v1", Kind: "Node"}:                                meta.RESTScopeRoot,
+		{Version: "v1", Kind: "Secret"}:                              meta.RESTScopeNamespace,
+		{Version: "v1", Kind: "ServiceAccount"}:                      meta.RESTScopeNamespace,
+		{Group: "apps", Version: "v1", Kind: "Deployment"}:           meta.RESTScopeNamespace,
+		{Group: "apps", Version: "v1", Kind: "ReplicaSet"}:           meta.RESTScopeNamespace,
+		{Group: "batch", Version: "v1", Kind: "Job"}:                 meta.RESTScopeNamespace,
+		{Group: "batch", Version: "v1", Kind: "CronJob"}:             meta.RESTScopeNamespace,
+		{Group: "argoproj.io", Version: "v1alpha1", Kind: "Rollout"}: meta.RESTScopeNamespace,
 	} {
 		mapper.Add(gvk, scope)
 	}
