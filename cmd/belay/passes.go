@@ -29,6 +29,8 @@ type passes struct {
 	resolver *registry.Resolver
 	flags    agentFlags
 
+	sightings sightings
+
 	mu      gosync.Mutex
 	syncers map[types.NamespacedName]*syncer
 }
@@ -144,7 +146,7 @@ func (p *passes) syncerFor(s *v1alpha1.Sync) (*syncer, error) {
 
 func (p *passes) newSyncer(name types.NamespacedName, s *v1alpha1.Sync) *syncer {
 	source := &source{
-		cluster: p.cluster, namespace: name.Namespace, allowHTTP: p.flags.allowHTTP,
+		cluster: p.cluster, namespace: name.Namespace, allowHTTP: p.flags.allowHTTP, sightings: &p.sightings,
 		cacheDir: filepath.Join(p.flags.cacheDir, "belay-git", string(s.UID)),
 	}
 	owner := metav1.OwnerReference{
