@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -8,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
@@ -113,7 +113,7 @@ func TestTooManyRequestsIsHeededAtOnce(t *testing.T) {
 	server.on("HEAD "+cart+"1", status(http.StatusTooManyRequests, http.Header{"Retry-After": {"30"}}))
 	resolver := server.resolver(t, Options{})
 	for range 2 {
-		_, err := resolver.Resolve(t.Context(), []string{server.host + "/cart:1"})
+		_, err := resolver.Resolve(t.Context(), ask(server.host+"/cart:1"), time.Now())
 		e := firstError(t, err)
 		if e.Reason != TooManyRequests || !e.Temporary || e.RetryAfter > 30*time.Second || e.RetryAfter < 25*time.Second {
 			t.Errorf("got %v after %v", e, e.RetryAfter)
@@ -128,11 +128,11 @@ func TestOneAccountsTooManyRequestsIsNotAnothers(t *testing.T) {
 	server.on("GET /v2/", status(http.StatusTooManyRequests, http.Header{"Retry-After": {"30"}}))
 	resolver := server.resolver(t, Options{})
 	images := []string{server.host + "/cart:1"}
-	if _, err := resolver.Resolve(t.Context(), images); err == nil {
+	if _, err := resolver.Resolve(t.Context(), ask(images...), time.Now()); err == nil {
 		t.Fatal("no error")
 	}
 	server.on("GET /v2/", nil)
-	if _, err := resolver.With(keychain{"ana", "pw"}).Resolve(t.Context(), images); err != nil {
+	if _, err := resolver.Resolve(t.Context(), []Query{{images[0], login(t, server.host, "ana", "pw")}}, time.Now()); err != nil {
 		t.Error(err)
 	}
 }
@@ -173,7 +173,7 @@ func TestBasicCredentialsAreUsed(t *testing.T) {
 	server := serve(t)
 	digest := server.push("cart:1")
 	server.protect("ana", "pw")
-	got := server.resolve(t, Options{Keychain: keychain{"ana", "pw"}}, "cart:1")
+	got := server.resolve(t, Options{Credentials: login(t, server.host, "ana", "pw")}, "cart:1")
 	if got[server.host+"/cart:1"] != digest {
 		t.Errorf("got %v", got)
 	}
@@ -183,14 +183,14 @@ func TestRefusedCredentialsAreNotTriedWithout(t *testing.T) {
 	server := serve(t)
 	server.protect("ana", "pw")
 	for _, test := range []struct {
-		keychain authn.Keychain
-		want     string
+		opts Options
+		want string
 	}{
-		{nil, "no credentials for " + server.host + " were found"},
-		{keychain{"ana", "wrong"}, "the credentials for " + server.host + " were refused"},
-		{broken{}, "the credentials for it cannot be read"},
+		{Options{}, "no credentials for " + server.host + " were found"},
+		{Options{Credentials: login(t, server.host, "ana", "wrong")}, "the credentials for " + server.host + " were refused"},
+		{Options{Provider: broken{}}, "the credentials for it cannot be read"},
 	} {
-		e := server.fail(t, Options{Keychain: test.keychain}, "cart:1")
+		e := server.fail(t, test.opts, "cart:1")
 		if e.Reason != Unauthorized || !strings.HasPrefix(e.Detail, test.want) || strings.Contains(e.Error(), "wrong") {
 			t.Errorf("got %v, want %s", e, test.want)
 		}
@@ -203,7 +203,7 @@ func TestATokenIsFetchedOncePerRepository(t *testing.T) {
 		server := serve(t)
 		one, two := server.push("cart:1"), server.push("cart:2")
 		server.wantToken(field)
-		server.resolve(t, Options{Keychain: keychain{"ana", "pw"}}, "cart:1", "cart:2")
+		server.resolve(t, Options{Credentials: login(t, server.host, "ana", "pw")}, "cart:1", "cart:2")
 		server.expect("GET /token", "GET /v2/", "GET "+cart+one, "GET "+cart+two, "HEAD "+cart+"1", "HEAD "+cart+"2")
 	}
 }
@@ -211,22 +211,26 @@ func TestATokenIsFetchedOncePerRepository(t *testing.T) {
 func TestARefusedTokenIsUnauthorized(t *testing.T) {
 	server := serve(t)
 	server.wantToken("token")
-	e := server.fail(t, Options{Keychain: keychain{"ana", "wrong"}}, "cart:1")
+	e := server.fail(t, Options{Credentials: login(t, server.host, "ana", "wrong")}, "cart:1")
 	if e.Reason != Unauthorized || !strings.Contains(e.Detail, "were refused") {
 		t.Errorf("got %v", e)
 	}
 }
 
-// keychain has one user for every registry.
-type keychain struct{ username, password string }
-
-func (k keychain) Resolve(authn.Resource) (authn.Authenticator, error) {
-	return &authn.Basic{Username: k.username, Password: k.password}, nil
+// login is a Docker config with one user for one host.
+func login(t *testing.T, host, username, password string) []*Credentials {
+	t.Helper()
+	text := fmt.Sprintf(`{"auths": {%q: {"username": %q, "password": %q}}}`, host, username, password)
+	credentials, err := DockerConfig("Docker config of "+username, []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []*Credentials{credentials}
 }
 
 type broken struct{}
 
-func (broken) Resolve(authn.Resource) (authn.Authenticator, error) {
+func (broken) Credentials(context.Context, string) (*Credentials, error) {
 	return nil, fmt.Errorf("wrong password hunter2 in Secret")
 }
 

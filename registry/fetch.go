@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
@@ -39,7 +40,7 @@ func (p *pass) signIn(ctx context.Context, account account) (*session, error) {
 	if err != nil {
 		return nil, refusedSignIn(account, err)
 	}
-	authorized, err := transport.FromToken(registry, account.authenticator, p.transport, challenge, token)
+	authorized, err := transport.FromToken(registry, authn.FromConfig(account.config), p.transport, challenge, token)
 	if err != nil {
 		return nil, refusedSignIn(account, err)
 	}
@@ -69,7 +70,7 @@ func (p *pass) token(ctx context.Context, account account, challenge *transport.
 		return &transport.Token{Token: given}, nil
 	}
 	scopes := []string{account.repository.Scope(transport.PullScope)}
-	token, err := transport.Exchange(ctx, account.repository.Registry, account.authenticator, p.transport, scopes, challenge)
+	token, err := transport.Exchange(ctx, account.repository.Registry, authn.FromConfig(account.config), p.transport, scopes, challenge)
 	if err != nil {
 		return nil, err
 	}

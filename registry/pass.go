@@ -3,10 +3,13 @@ package registry
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
@@ -24,34 +27,74 @@ type pass struct {
 
 func newPass(r *Resolver) *pass { return &pass{Resolver: r} }
 
-// resolve returns the digest of one reference, once it is known to be sound.
-func (p *pass) resolve(ctx context.Context, ref reference) (string, error) {
-	if digest, ok := ref.Reference.(name.Digest); ok {
-		return digest.DigestStr(), nil
+// resolve returns what one reference stands for, once it is known to be sound.
+func (p *pass) resolve(ctx context.Context, q question) (Resolution, error) {
+	if digest, ok := q.Reference.(name.Digest); ok {
+		return Resolution{Digest: digest.DigestStr()}, nil
 	}
-	return p.digests.do(ref.Name(), func() (string, error) {
-		account, err := p.account(ctx, ref.Context())
-		if err != nil {
-			return "", err
-		}
-		if err := p.budget.check(account.key()); err != nil {
-			return "", err
-		}
-		digest, err := p.ask(ctx, account, ref)
-		if tooMany := (*Error)(nil); errors.As(err, &tooMany) && tooMany.Reason == TooManyRequests {
-			p.budget.spend(account.key(), tooMany.RetryAfter)
-		}
-		return digest, err
-	})
-}
-
-func (p *pass) ask(ctx context.Context, account account, ref reference) (string, error) {
-	session, err := p.sessions.do(ref.Context().Name(), func() (*session, error) {
-		return p.signIn(ctx, account)
+	var digest string
+	var at time.Time
+	account, err := p.visit(ctx, q, func(session *session) (err error) {
+		digest, err = p.digests.do(session.account.source+" "+q.Name(), func() (string, error) { return p.ask(ctx, session, q.reference) })
+		at = time.Now()
+		return err
 	})
 	if err != nil {
-		return "", err
+		return Resolution{}, err
 	}
+	return Resolution{Digest: digest, At: at, Source: account.source}, nil
+}
+
+// missing reports whether the registry answers 404 for a digest.
+func (p *pass) missing(ctx context.Context, q question) (bool, error) {
+	digest, ok := q.Reference.(name.Digest)
+	if !ok {
+		return false, &Error{Reason: InvalidReference, Detail: "it has no digest that could be missing"}
+	}
+	_, err := p.visit(ctx, q, func(session *session) error {
+		_, err := session.digest(ctx, digest.DigestStr())
+		return err
+	})
+	if e := (*Error)(nil); errors.As(err, &e) && e.Reason == NotFound {
+		return true, nil
+	}
+	return false, err
+}
+
+// visit runs ask where a question's repository is, with the credentials for it in their order, until one is not refused.
+func (p *pass) visit(ctx context.Context, q question, ask func(*session) error) (account, error) {
+	accounts, err := p.accounts(ctx, q)
+	if err != nil {
+		return account{}, err
+	}
+	var last error
+	for _, account := range accounts {
+		last = p.as(ctx, account, ask)
+		if e := (*Error)(nil); !errors.As(last, &e) || e.Reason != Unauthorized {
+			return account, last
+		}
+	}
+	return account{}, last
+}
+
+// as runs ask with one account.
+func (p *pass) as(ctx context.Context, account account, ask func(*session) error) error {
+	if err := p.budget.check(account.key()); err != nil {
+		return err
+	}
+	session, err := p.sessions.do(account.source+" "+account.repository.Name(), func() (*session, error) {
+		return p.signIn(ctx, account)
+	})
+	if err == nil {
+		err = ask(session)
+	}
+	if tooMany := (*Error)(nil); errors.As(err, &tooMany) && tooMany.Reason == TooManyRequests {
+		p.budget.spend(account.key(), tooMany.RetryAfter)
+	}
+	return err
+}
+
+func (p *pass) ask(ctx context.Context, session *session, ref reference) (string, error) {
 	digest, err := session.digest(ctx, ref.Identifier())
 	if err != nil {
 		return "", err
@@ -61,7 +104,11 @@ func (p *pass) ask(ctx context.Context, account account, ref reference) (string,
 		return digest, nil
 	}
 	_, err = p.manifests.do(pinned, func() (struct{}, error) {
-		return struct{}{}, session.verify(ctx, digest, p.platforms)
+		platforms, err := p.nodes(ctx)
+		if err != nil {
+			return struct{}{}, err
+		}
+		return struct{}{}, session.verify(ctx, digest, platforms)
 	})
 	if err != nil {
 		return "", err
@@ -70,26 +117,47 @@ func (p *pass) ask(ctx context.Context, account account, ref reference) (string,
 	return digest, nil
 }
 
-// account is who asks for a repository.
-type account struct {
-	repository    name.Repository
-	authenticator authn.Authenticator
-	config        authn.AuthConfig
+// nodes returns the platforms of the nodes.
+func (p *pass) nodes(ctx context.Context) ([]v1.Platform, error) {
+	if p.Resolver.platforms == nil {
+		return nil, nil
+	}
+	names, err := p.Resolver.platforms(ctx)
+	if err != nil {
+		return nil, unavailable("the platforms of the nodes are not known")
+	}
+	return parsePlatforms(names)
 }
 
-// account finds the credentials for a repository. If they cannot be read that is
-// an error: the request is not made anonymously instead.
-func (p *pass) account(ctx context.Context, repository name.Repository) (account, error) {
-	unreadable := &Error{Reason: Unauthorized, Detail: "the credentials for it cannot be read"}
-	authenticator, err := authn.Resolve(ctx, p.keychain, repository)
-	if err != nil {
-		return account{}, unreadable
+// account is who asks for a repository.
+type account struct {
+	repository name.Repository
+	source     string
+	config     authn.AuthConfig
+}
+
+// accounts finds the credentials for a repository, in the order in which they are tried. Without any it is asked for
+// anonymously.
+func (p *pass) accounts(ctx context.Context, q question) ([]account, error) {
+	repository := q.Context()
+	sources := slices.Concat(q.credentials, p.credentials)
+	if p.provider != nil {
+		provided, err := p.provider.Credentials(ctx, hostOf(repository)+"/"+repository.RepositoryStr())
+		if err != nil {
+			return nil, &Error{Reason: Unauthorized, Detail: "the credentials for it cannot be read"}
+		}
+		sources = append(sources, provided)
 	}
-	config, err := authn.Authorization(ctx, authenticator)
-	if err != nil {
-		return account{}, unreadable
+	var accounts []account
+	for _, source := range sources {
+		for _, config := range source.lookup(repository.RegistryStr(), repository.RepositoryStr()) {
+			accounts = append(accounts, account{repository, source.Source, config})
+		}
 	}
-	return account{repository, authenticator, *config}, nil
+	if len(accounts) == 0 {
+		accounts = []account{{repository: repository}}
+	}
+	return accounts, nil
 }
 
 func (a account) anonymous() bool { return a.config == authn.AuthConfig{} }

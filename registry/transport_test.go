@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestAnUndeclaredLocalHostIsNotConnectedTo(t *testing.T) {
@@ -22,7 +23,7 @@ func TestAnUndeclaredLocalHostIsNotConnectedTo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = resolver.Resolve(t.Context(), []string{host + "/cart:1"})
+		_, err = resolver.Resolve(t.Context(), ask(host+"/cart:1"), time.Now())
 		if e := firstError(t, err); e.Reason != AddressRefused || e.Temporary {
 			t.Errorf("%s: got %v", host, e)
 		}
@@ -71,7 +72,7 @@ func TestARedirectIsFollowedWithoutCredentials(t *testing.T) {
 		server.on("HEAD "+cart+identifier, redirect("http://"+target.host+cart+identifier))
 		server.on("GET "+cart+identifier, redirect("http://"+target.host+cart+identifier))
 	}
-	opts := Options{Keychain: keychain{"ana", "pw"}, Insecure: []string{target.host}}
+	opts := Options{Credentials: login(t, server.host, "ana", "pw"), Insecure: []string{target.host}}
 	if got := server.resolve(t, opts, "cart:1")[server.host+"/cart:1"]; got != digest {
 		t.Errorf("got %s, want %s", got, digest)
 	}
@@ -137,7 +138,7 @@ func TestHTTPSIsNotLeftByRedirect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = resolver.Resolve(t.Context(), []string{host + "/cart:1"})
+	_, err = resolver.Resolve(t.Context(), ask(host+"/cart:1"), time.Now())
 	if e := firstError(t, err); e.Reason != Redirected {
 		t.Errorf("got %v", e)
 	}
@@ -153,7 +154,7 @@ func TestAnUntrustedCertificateIsNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = resolver.Resolve(t.Context(), []string{host + "/cart:1"})
+	_, err = resolver.Resolve(t.Context(), ask(host+"/cart:1"), time.Now())
 	if e := firstError(t, err); e.Reason != Unavailable || !strings.Contains(e.Detail, "certificate") {
 		t.Errorf("got %v", e)
 	}
@@ -170,10 +171,10 @@ func TestAProxyIsUsedForNamesOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	image := "registry.example/cart:1"
-	if got, err := resolver.Resolve(t.Context(), []string{image}); err != nil || got[image] != digest {
+	if got, err := resolver.Resolve(t.Context(), ask(image), time.Now()); err != nil || got[image].Digest != digest {
 		t.Errorf("got %v, %v", got, err)
 	}
-	_, err = resolver.Resolve(t.Context(), []string{"169.254.169.254/cart:1"})
+	_, err = resolver.Resolve(t.Context(), ask("169.254.169.254/cart:1"), time.Now())
 	if e := firstError(t, err); e.Reason != AddressRefused {
 		t.Errorf("got %v", e)
 	}

@@ -203,17 +203,23 @@ type pinner struct{ resolver *registry.Resolver }
 
 // Pin implements [sync.Resolver].
 func (p pinner) Pin(ctx context.Context, request sync.PinRequest) (manifests.Pins, map[string]manifests.Resolution, error) {
-	digests, err := p.resolver.Resolve(ctx, manifests.ImageNames(request.Images))
+	var queries []registry.Query
+	for _, image := range manifests.ImageNames(request.Images) {
+		queries = append(queries, registry.Query{Image: image})
+	}
+	resolutions, err := p.resolver.Resolve(ctx, queries, request.Since)
 	if err != nil {
 		return nil, nil, err
 	}
-	pins := make(manifests.Pins, len(digests))
-	for image, digest := range digests {
-		if pins[image], err = registry.Pinned(image, digest); err != nil {
+	pins := make(manifests.Pins, len(resolutions))
+	resolved := make(map[string]manifests.Resolution, len(resolutions))
+	for image, r := range resolutions {
+		if pins[image], err = registry.Pinned(image, r.Digest); err != nil {
 			return nil, nil, err
 		}
+		resolved[image] = manifests.Resolution{At: r.At, Credentials: r.Source}
 	}
-	return pins, nil, nil
+	return pins, resolved, nil
 }
 
 // Verify implements [sync.Resolver].
