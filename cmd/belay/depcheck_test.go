@@ -54,6 +54,7 @@ func TestEachOutsideLibraryIsWrappedByOnePackage(t *testing.T) {
 	libraries := map[string][]string{
 		"github.com/go-git/go-git/v5":               of("sync/git"),
 		"github.com/google/go-containerregistry":    of("registry"),
+		"github.com/pelletier/go-toml/v2":           of("registry"), // hosts.toml is TOML
 		"sigs.k8s.io/kustomize":                     of("render"),
 		"go.yaml.in/yaml/v3":                        of("render"),
 		"github.com/fluxcd/cli-utils":               of("sync/cluster"),
