@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/belay-gitops/belay/manifests"
+	"github.com/belay-gitops/belay/registry"
+	"github.com/belay-gitops/belay/sync"
+	"github.com/belay-gitops/belay/sync/api/v1alpha1"
+	"github.com/belay-gitops/belay/sync/cluster"
+)
+
+// resolver implements [sync.Resolver] for one Sync: it asks registries with the credentials that the images' pods would
+// have. Like the Syncer, it is for one goroutine at a time.
+type resolver struct {
+	namespace string // the Sync's
+	cluster   *cluster.Cluster
+	registry  *registry.Resolver
+	own       dockerFile // the agent's own credentials
+
+	asked []registry.Query // at the last Pin, with the credentials; nil before
+}
+
+// Pin implements [sync.Resolver].
+func (r *resolver) Pin(ctx context.Context, request sync.PinRequest) (manifests.Pins, map[string]manifests.Resolution, error) {
+	remembered := request.Again && sameImages(r.asked, request.Images)
+	if !remembered {
+		if err := r.read(ctx, request); err != nil {
+			return nil, nil, err
+		}
+	}
+	found, err := r.registry.Resolve(ctx, r.asked, request.Since)
+	if remembered && isUnauthorized(err) { // somebody may have mended the Secret meanwhile
+		if err := r.read(ctx, request); err != nil {
+			return nil, nil, err
+		}
+		found, err = r.registry.Resolve(ctx, r.asked, request.Since)
+	}
+	return pinsOf(found, err)
+}
+
+// Missing implements [sync.Resolver].
+func (r *resolver) Missing(ctx context.Context, request sync.PinRequest) ([]string, error) {
+	queries, err := r.queries(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	return r.registry.Missing(ctx, queries)
+}
+
+func (r *resolver) read(ctx context.Context, request sync.PinRequest) (err error) {
+	r.asked, err = r.queries(ctx, request)
+	return err
+}
+
+// queries are what a request asks for, with the pods' credentials and the agent's own after them.
+func (r *resolver) queries(ctx context.Context, request sync.PinRequest) ([]registry.Query, error) {
+	queries, err := queries(ctx, r.cluster, request)
+	own := r.own.credentials()
+	for i := range queries {
+		queries[i].Credentials = append(queries[i].Credentials, own...)
+	}
+	return queries, err
+}
+
+// pinsOf is what a registry's answers make of images. They count also with an error.
+func pinsOf(found map[string]registry.Resolution, err error) (manifests.Pins, map[string]manifests.Resolution, error) {
+	pins, resolved := make(manifests.Pins, len(found)), make(map[string]manifests.Resolution, len(found))
+	for image, r := range found {
+		pin, invalid := registry.Pinned(image, r.Digest)
+		if invalid != nil {
+			return nil, nil, invalid
+		}
+		pins[image], resolved[image] = pin, manifests.Resolution{At: r.At, Credentials: r.Source}
+	}
+	return pins, resolved, err
+}
+
+// queries asks for each distinct image with the credentials of all the pods that use it, one after the other.
+func queries(ctx context.Context, c *cluster.Cluster, request sync.PinRequest) ([]registry.Query, error) {
+	secrets, err := c.PullSecrets(ctx, request.Images, request.Own)
+	if err != nil {
+		return nil, err
+	}
+	return queriesOf(request.Images, secrets), nil
+}
+
+// queriesOf joins images, and by index what their pods may show a registry.
+func queriesOf(images []manifests.Image, secrets [][]cluster.PullSecret) []registry.Query {
+	read := map[string]*registry.Credentials{}
+	byImage := map[string][]*registry.Credentials{}
+	for i, image := range images {
+		list := byImage[image.Image]
+		for _, secret := range secrets[i] {
+			if read[secret.Source] == nil {
+				read[secret.Source] = credentialsOf(secret)
+			}
+			if !slices.Contains(list, read[secret.Source]) {
+				list = append(list, read[secret.Source])
+			}
+		}
+		byImage[image.Image] = list
+	}
+	var queries []registry.Query
+	for _, image := range manifests.ImageNames(images) {
+		queries = append(queries, registry.Query{Image: image, Credentials: byImage[image]})
+	}
+	return queries
+}
+
+// credentialsOf reads what a pull Secret holds. One that cannot be read is told when a registry refuses.
+func credentialsOf(secret cluster.PullSecret) *registry.Credentials {
+	if secret.Problem != "" {
+		return registry.Unreadable(secret.Source, secret.Problem)
+	}
+	parse := registry.DockerConfig
+	if secret.Legacy {
+		parse = registry.LegacyDockerConfig
+	}
+	credentials, err := parse(secret.Source, secret.Config)
+	if err != nil { // which shows nothing of what is in it
+		return registry.Unreadable(secret.Source, why(err, secret.Source))
+	}
+	return credentials
+}
+
+// sameImages tells whether queries ask for just these images.
+func sameImages(queries []registry.Query, images []manifests.Image) bool {
+	names := manifests.ImageNames(images)
+	return queries != nil && slices.EqualFunc(queries, names, func(q registry.Query, name string) bool { return q.Image == name })
+}
+
+// isUnauthorized tells whether any of the errors joined in one is a refusal of credentials.
+func isUnauthorized(err error) bool {
+	return slices.ContainsFunc(registryErrors(err), func(e *registry.Error) bool { return e.Reason == registry.Unauthorized })
+}
+
+// registryErrors are the errors that a [registry.Resolver] joins, one per image.
+func registryErrors(err error) []*registry.Error {
+	var joined interface{ Unwrap() []error }
+	if !errors.As(err, &joined) {
+		return nil
+	}
+	var list []*registry.Error
+	for _, err := range joined.Unwrap() {
+		if e := (*registry.Error)(nil); errors.As(err, &e) {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// Verify implements [sync.Resolver].
+func (r *resolver) Verify(context.Context, sync.PinRequest, manifests.Pins, []v1alpha1.ImageVerification) error {
+	return nil
+}
