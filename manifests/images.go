@@ -3,51 +3,46 @@ package manifests
 import (
 	"encoding/json"
 	"slices"
-	"strconv"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 )
-
-// podSpecs is what counts as having images: the kinds that hold a pod spec, and where.
-var podSpecs = map[schema.GroupKind][]string{
-	{Kind: "Pod"}:                        {"spec"},
-	{Kind: "PodTemplate"}:                {"template", "spec"},
-	{Kind: "ReplicationController"}:      {"spec", "template", "spec"},
-	{Group: "apps", Kind: "Deployment"}:  {"spec", "template", "spec"},
-	{Group: "apps", Kind: "StatefulSet"}: {"spec", "template", "spec"},
-	{Group: "apps", Kind: "DaemonSet"}:   {"spec", "template", "spec"},
-	{Group: "apps", Kind: "ReplicaSet"}:  {"spec", "template", "spec"},
-	{Group: "batch", Kind: "Job"}:        {"spec", "template", "spec"},
-	{Group: "batch", Kind: "CronJob"}:    {"spec", "jobTemplate", "spec", "template", "spec"},
-}
-
-// containerLists are the fields of a pod spec that list containers.
-var containerLists = []string{"initContainers", "containers", "ephemeralContainers"}
 
 // Image is one place in a set that names an image.
 type Image struct {
-	Object    Object
-	Container string // the container's name, or "volume NAME" for an image volume
+	Object Object
+	// Container tells the image from the others of the object: the container's name, "volume NAME" for an image volume,
+	// or the path of the field: "spec.image", "spec.tasks[name=build].taskSpec.steps[0].image".
+	Container string
 	Image     string // as it is written
-	// PullSecrets and ServiceAccount are what the pod spec around it names; the latter is empty where that is "default",
-	// or where the image stands in no pod spec.
+	// PullSecrets and ServiceAccount are what the pod spec around the image names, or the custom resource, in the field's
+	// object or the nearest one around it. They are empty where there is none; the latter where that is "default", too.
 	PullSecrets    []string
 	ServiceAccount string
 }
 
-// Images lists every image in the set, in order, but for the objects whose images are to be left alone. More are places
-// beside the built-in ones.
+// Where is how messages name the image's place in its object: "container web", "volume model", or the path of the field.
+func (i Image) Where() string {
+	if strings.ContainsAny(i.Container, ".[ ") {
+		return i.Container
+	}
+	return "container " + i.Container
+}
+
+// Images lists every image in the set, in order, but for those that are to be left as they are: of objects that say so,
+// and those that [Set.Unpinned] gives a reason of their own for. More are places beside the built-in ones.
 func (s Set) Images(more []Place) []Image {
 	var images []Image
+	places := withBuiltin(more)
 	for _, o := range s.objects {
-		if o.Annotation(AnnotationResolve) == "disabled" {
+		if o.resolveDisabled() {
 			continue
 		}
-		visitImages(o.content, func(container, image string) string {
-			images = append(images, Image{Object: o, Container: container, Image: image})
-			return image
-		})
+		for _, f := range places.find(o.content) {
+			if f.left == "" {
+				images = append(images, f.of(o))
+			}
+		}
 	}
 	return images
 }
@@ -56,21 +51,26 @@ func (s Set) Images(more []Place) []Image {
 // "ghcr.io/acme/cart@sha256:8704…". An image without a pin is left as it is.
 type Pins map[string]string
 
-// Pin is the set with every pinned image replaced; what Git had is kept in [AnnotationImages].
+// Pin is the set with every pinned image of [Set.Images] replaced; what Git had is kept in [AnnotationImages], by
+// [Image.Container].
 func (s Set) Pin(pins Pins, more []Place) (Set, error) {
+	for _, m := range more {
+		if err := CheckPlace(m); err != nil {
+			return Set{}, err
+		}
+	}
+	places := withBuiltin(more)
 	return s.Map(func(u *unstructured.Unstructured) error {
 		if u.GetAnnotations()[AnnotationResolve] == "disabled" {
 			return nil
 		}
 		written := map[string]string{}
-		visitImages(u, func(container, image string) string {
-			pinned, ok := pins[image]
-			if !ok || pinned == image {
-				return image
+		for _, f := range places.find(u) {
+			if pinned, ok := pins[f.image]; ok && pinned != f.image && f.left == "" {
+				f.site.replace(f.prefix + pinned)
+				written[f.label] = f.image
 			}
-			written[container] = image
-			return pinned
-		})
+		}
 		if len(written) == 0 {
 			return nil
 		}
@@ -93,53 +93,7 @@ func ImageNames(images []Image) []string {
 	return slices.Compact(names)
 }
 
-// visitImages calls visit for each image of an object and writes back what it answers.
-func visitImages(u *unstructured.Unstructured, visit func(container, image string) string) {
-	path, ok := podSpecs[u.GroupVersionKind().GroupKind()]
-	if !ok {
-		return
-	}
-	spec, ok := nestedMap(u.Object, path...)
-	if !ok {
-		return
-	}
-	for _, list := range containerLists {
-		eachMap(spec[list], func(i int, container map[string]any) {
-			visitField(container, "image", nameOr(container, list+"["+strconv.Itoa(i)+"]"), visit)
-		})
-	}
-	eachMap(spec["volumes"], func(i int, volume map[string]any) {
-		if source, ok := volume["image"].(map[string]any); ok {
-			visitField(source, "reference", "volume "+nameOr(volume, strconv.Itoa(i)), visit)
-		}
-	})
-}
-
-func visitField(holder map[string]any, field, container string, visit func(container, image string) string) {
-	image, ok := holder[field].(string)
-	if !ok || image == "" {
-		return
-	}
-	if instead := visit(container, image); instead != image { // a set that is only read must not be written to
-		holder[field] = instead
-	}
-}
-
-func eachMap(list any, visit func(int, map[string]any)) {
-	items, _ := list.([]any)
-	for i, item := range items {
-		if m, ok := item.(map[string]any); ok {
-			visit(i, m)
-		}
-	}
-}
-
-func nameOr(holder map[string]any, otherwise string) string {
-	if name, ok := holder["name"].(string); ok && name != "" {
-		return name
-	}
-	return otherwise
-}
+func (o Object) resolveDisabled() bool { return o.Annotation(AnnotationResolve) == "disabled" }
 
 // nestedMap is the map at path itself, not a copy of it as [unstructured.NestedMap] would give.
 func nestedMap(root map[string]any, path ...string) (map[string]any, bool) {

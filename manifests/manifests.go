@@ -18,8 +18,8 @@ const (
 	LabelSync      = "belay.dev/sync"
 	LabelNamespace = "belay.dev/namespace"
 
-	// AnnotationImages keeps, on the owner of a pod template, the image of each container as Git has it:
-	// a JSON object from container name to image.
+	// AnnotationImages keeps, on the owner of a pod template, the images that were pinned as Git has them: a JSON object
+	// from [Image.Container] to image.
 	AnnotationImages = "belay.dev/images"
 	// AnnotationTemplate marks the pod template of a workload whose controller never replaces running pods
 	// (ReplicationController, bare ReplicaSet), so that the pods of an older template can be told apart.
