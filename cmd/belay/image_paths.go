@@ -25,6 +25,11 @@ func imagePaths(file string) ([]manifests.Place, error) {
 		return nil, fmt.Errorf("reading the image paths: %s: it should be a list like that of spec.images.paths: %w", file, err)
 	}
 	places := placesOf(paths)
+	for i, place := range places {
+		if err := manifests.CheckPlace(place); err != nil {
+			return nil, fmt.Errorf("reading the image paths: %s: entry %d: %w", file, i+1, err)
+		}
+	}
 	return places, nil
 }
 
