@@ -30,7 +30,8 @@ type entry struct {
 // Provider finds credentials when they are needed, where they are not kept but made, as clouds do.
 type Provider interface {
 	// Credentials returns those for an image's repository, written in full with its host and without tag and digest:
-	// "docker.io/library/nginx". Without any it returns nil and no error.
+	// "docker.io/library/nginx". Without any it returns nil and no error. An error is told, so it holds nothing secret,
+	// and the image is not asked for without credentials then.
 	Credentials(ctx context.Context, image string) (*Credentials, error)
 }
 

@@ -6,14 +6,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
-
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
 // Reason says in a word, fit for a condition, why an image was not resolved.
@@ -22,8 +19,11 @@ type Reason string
 // The reasons there are.
 const (
 	AddressRefused       Reason = "AddressRefused"       // it leads where registries have no business to be
+	Busy                 Reason = "Busy"                 // this agent has asked the registry enough for now
 	DigestMismatch       Reason = "DigestMismatch"       // the bytes are not those of the digest
+	EndpointsUnreadable  Reason = "EndpointsUnreadable"  // where to ask for it is not known
 	InvalidReference     Reason = "InvalidReference"     // it cannot be read
+	NodesUnknown         Reason = "NodesUnknown"         // what it must run on is not known
 	NotFound             Reason = "NotFound"             // no such repository or tag
 	PlatformMissing      Reason = "PlatformMissing"      // it runs on none of the nodes
 	Redirected           Reason = "Redirected"           // a redirect was not followed
@@ -106,38 +106,6 @@ func classify(err error) *Error {
 
 func unavailable(detail string) *Error {
 	return &Error{Reason: Unavailable, Detail: detail, Temporary: true}
-}
-
-// refused is the error of a manifest request that was answered with status.
-func refused(account account, status int) *Error {
-	switch status {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return unauthorized(account)
-	case http.StatusNotFound:
-		return &Error{Reason: NotFound, Detail: "the registry has no such tag"}
-	}
-	return unavailable("the registry answered " + strconv.Itoa(status) + " instead of a manifest")
-}
-
-// refusedSignIn is the error of a ping or a token request.
-func refusedSignIn(account account, err error) error {
-	var answer *transport.Error
-	if !errors.As(err, &answer) || errors.As(err, new(*tls.CertificateVerificationError)) {
-		return err
-	}
-	switch answer.StatusCode {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return unauthorized(account)
-	}
-	return unavailable("the registry answered " + strconv.Itoa(answer.StatusCode) + " to signing in")
-}
-
-func unauthorized(account account) *Error {
-	host := hostOf(account.repository)
-	if account.anonymous() {
-		return &Error{Reason: Unauthorized, Detail: "no credentials for " + host + " were found, and without them it cannot be read; it may not exist"}
-	}
-	return &Error{Reason: Unauthorized, Detail: "the credentials for " + host + " were refused; they must allow to pull it"}
 }
 
 // join puts the error to act on first: what is permanent, then the longest wait,

@@ -187,8 +187,8 @@ func TestRefusedCredentialsAreNotTriedWithout(t *testing.T) {
 		want string
 	}{
 		{Options{}, "no credentials for " + server.host + " were found"},
-		{Options{Credentials: login(t, server.host, "ana", "wrong")}, "the credentials for " + server.host + " were refused"},
-		{Options{Provider: broken{}}, "the credentials for it cannot be read"},
+		{Options{Credentials: login(t, server.host, "ana", "wrong")}, server.host + " refused the credentials of Docker config of ana; they must allow to pull it"},
+		{Options{Provider: broken{}}, "the credential provider has failed: "},
 	} {
 		e := server.fail(t, test.opts, "cart:1")
 		if e.Reason != Unauthorized || !strings.HasPrefix(e.Detail, test.want) || strings.Contains(e.Error(), "wrong") {
@@ -212,7 +212,7 @@ func TestARefusedTokenIsUnauthorized(t *testing.T) {
 	server := serve(t)
 	server.wantToken("token")
 	e := server.fail(t, Options{Credentials: login(t, server.host, "ana", "wrong")}, "cart:1")
-	if e.Reason != Unauthorized || !strings.Contains(e.Detail, "were refused") {
+	if e.Reason != Unauthorized || !strings.Contains(e.Detail, "refused the credentials of Docker config of ana") {
 		t.Errorf("got %v", e)
 	}
 }
@@ -231,7 +231,7 @@ func login(t *testing.T, host, username, password string) []*Credentials {
 type broken struct{}
 
 func (broken) Credentials(context.Context, string) (*Credentials, error) {
-	return nil, fmt.Errorf("wrong password hunter2 in Secret")
+	return nil, fmt.Errorf("the program ended with status 1")
 }
 
 // protect asks for basic credentials from now on.

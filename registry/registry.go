@@ -23,6 +23,7 @@ import (
 	"net/netip"
 	"net/url"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -81,34 +82,58 @@ type Options struct {
 	UserAgent string
 }
 
+// How much is remembered.
+const (
+	maxTags     = 8192
+	maxContents = 8192
+	maxSites    = 1024
+	maxTokens   = 8192
+)
+
 // Resolver finds digests. It is safe for concurrent use, and an agent needs one.
 type Resolver struct {
 	credentials []*Credentials
 	provider    Provider
+	endpoints   func(host string) ([]Endpoint, error)
 	platforms   func(ctx context.Context) ([]string, error)
 	concurrency int
-	insecure    hosts
-	transport   http.RoundTripper
-	verified    *verified
-	budget      *budget
+	guard       *guard
+	now         func() time.Time
+	signIns
+	memory
 }
 
-// New returns a Resolver.
-func New(opts Options) (*Resolver, error) {
-	r := &Resolver{
+// New returns a Resolver, or an error that names the malformed host among those declared.
+func New(opts Options) (*Resolver, error) { return newResolver(opts, time.Now) }
+
+func newResolver(opts Options, now func() time.Time) (*Resolver, error) {
+	for _, host := range slices.Concat(opts.Insecure, opts.Refuse) {
+		if !validHost.MatchString(host) {
+			return nil, fmt.Errorf("parsing registry host %q: it should be like registry.example.com or registry.example.com:5000", host)
+		}
+	}
+	concurrency := opts.Concurrency
+	if concurrency <= 0 {
+		concurrency = defaultConcurrency
+	}
+	return &Resolver{
 		credentials: opts.Credentials,
 		provider:    opts.Provider,
+		endpoints:   opts.Endpoints,
 		platforms:   opts.Platforms,
-		concurrency: opts.Concurrency,
-		insecure:    newHosts(opts.Insecure),
-		transport:   newGuard(opts),
-		verified:    newVerified(),
-		budget:      newBudget(),
-	}
-	if r.concurrency <= 0 {
-		r.concurrency = defaultConcurrency
-	}
-	return r, nil
+		concurrency: concurrency,
+		guard:       newGuard(opts, now),
+		now:         now,
+		signIns: signIns{
+			challenges: newLookup[string, challenge](maxSites),
+			tokens:     newLookup[tokenKey, tokenKept](maxTokens),
+		},
+		memory: memory{
+			tours:    newLookup[tourKey, answer](maxTags),
+			tags:     newLookup[tagKey, answer](maxTags),
+			contents: newLookup[string, contents](maxContents),
+		},
+	}, nil
 }
 
 // Resolve returns what each image stands for, keyed by the image as it is written. Each distinct reference is asked for
@@ -125,9 +150,12 @@ func (r *Resolver) Resolve(ctx context.Context, queries []Query, since time.Time
 		return nil, err
 	}
 	resolutions := make([]Resolution, len(questions))
-	pass := newPass(r)
+	pass := r.newPass(ctx)
+	if now := r.now(); since.After(now) {
+		since = now // a clock was put back, and no answer would ever be young enough
+	}
 	errs, err := r.each(ctx, questions, func(i int, q question) (err error) {
-		resolutions[i], err = pass.resolve(ctx, q)
+		resolutions[i], err = pass.resolve(ctx, q, since)
 		return err
 	})
 	if err != nil {
@@ -151,7 +179,7 @@ func (r *Resolver) Missing(ctx context.Context, queries []Query) ([]string, erro
 		return nil, err
 	}
 	missing := make([]bool, len(questions))
-	pass := newPass(r)
+	pass := r.newPass(ctx)
 	errs, err := r.each(ctx, questions, func(i int, q question) (err error) {
 		missing[i], err = pass.missing(ctx, q)
 		return err

@@ -78,7 +78,7 @@ func TestAnUnchangedTagCostsNoManifestTheSecondTime(t *testing.T) {
 	if _, err := resolver.Resolve(t.Context(), ask(images...), time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	server.expect("GET /v2/", "HEAD /v2/cart/manifests/1")
+	server.expect("HEAD /v2/cart/manifests/1")
 }
 
 func TestAMovedTagIsSeen(t *testing.T) {

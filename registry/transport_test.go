@@ -89,7 +89,7 @@ func TestAuthorizationStaysAtItsPort(t *testing.T) {
 	})
 	server := serve(t)
 	server.on("GET /x", redirect("http://"+target.host+"/x"))
-	client := http.Client{Transport: newGuard(Options{Insecure: []string{server.host, target.host}})}
+	client := http.Client{Transport: way{guard: newGuard(Options{Insecure: []string{server.host, target.host}}, time.Now)}}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+server.host+"/x", nil)
 	if err != nil {
 		t.Fatal(err)
