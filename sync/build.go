@@ -12,41 +12,55 @@ import (
 	"github.com/belay-gitops/belay/sync/api/v1alpha1"
 )
 
+// draft is a release on its way from a commit to pinned objects.
+type draft struct {
+	manifests.Release
+	unpinned manifests.Set // the objects as Git has them
+	places   []manifests.Place
+	images   []manifests.Image // in unpinned, those that are to be pinned
+}
+
 // build takes a commit as far as a release: tree, objects, pinned objects.
-func (s *Syncer) build(ctx context.Context, want Want, in input, state State, out *Outcome) (manifests.Release, error) {
+func (s *Syncer) build(ctx context.Context, want Want, in input, state State, out *Outcome) (draft, error) {
 	commit, err := s.Source.Commit(ctx, in.commit)
 	if err != nil {
-		return manifests.Release{}, err
+		return draft{}, err
 	}
 	s.memory.commit = commit
 	tree, err := s.Source.Tree(ctx, in.commit)
 	if err != nil {
-		return manifests.Release{}, err
+		return draft{}, err
 	}
 	objects, err := s.Renderer.Build(ctx, tree, want.Spec.Source.Path)
 	if err != nil {
-		return manifests.Release{}, err
+		return draft{}, err
 	}
 	if objects, err = s.placed(ctx, objects); err != nil {
-		return manifests.Release{}, err
+		return draft{}, err
 	}
-	release := manifests.Release{
+	d := draft{unpinned: objects}
+	if d.places, err = imagePlaces(s.Places, want.Spec.Images.Paths); err != nil {
+		return draft{}, err
+	}
+	d.images = included(objects.Images(d.places), want.Spec.Images.Exclude)
+	d.Release = manifests.Release{
 		Commit:   commit,
 		Path:     want.Spec.Source.Path,
 		Rendered: objects.Digest(),
 		Options:  in.options,
-		Objects:  objects,
 	}
-	if release.Pins, err = s.pins(ctx, want, release, state, out); err != nil {
-		return manifests.Release{}, err
+	pinned, err := s.pins(ctx, want, d, state, out)
+	if err != nil {
+		return draft{}, err
 	}
-	if objects, err = objects.Pin(release.Pins, nil); err != nil {
-		return manifests.Release{}, err
+	d.Pins, d.Resolved = pinned.pins, pinned.resolved
+	if objects, err = objects.Pin(d.Pins, d.places); err != nil {
+		return draft{}, err
 	}
-	if release.Objects, err = objects.StampTemplates(); err != nil {
-		return manifests.Release{}, err
+	if d.Objects, err = objects.StampTemplates(); err != nil {
+		return draft{}, err
 	}
-	return release, nil
+	return d, nil
 }
 
 // placed gives the objects the namespaces they go to and this Sync's labels.
@@ -136,6 +150,9 @@ func (s *Syncer) past(ctx context.Context, outcome manifests.Outcome) ([]manifes
 func optionsOf(spec v1alpha1.Spec) string {
 	spec.Suspend = false
 	spec.Source.Interval, spec.Images.Interval = metav1.Duration{}, metav1.Duration{}
+	if spec.Images.OnFailure == v1alpha1.OnFailureFail {
+		spec.Images.OnFailure = "" // the default, of which releases of an earlier belay do not know
+	}
 	text, _ := json.Marshal(spec) // a spec is plain data: it always marshals
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:8])

@@ -13,6 +13,15 @@ type failures struct {
 	count int
 	until time.Time
 	last  *Problem
+	quiet bool // nobody need know
+}
+
+// problem is what to tell of it.
+func (f failures) problem() *Problem {
+	if f.quiet {
+		return nil
+	}
+	return f.last
 }
 
 // add notes a failure, and answers what to tell about it.

@@ -5,14 +5,17 @@ import (
 	"slices"
 
 	"github.com/belay-gitops/belay/manifests"
+	"github.com/belay-gitops/belay/sync/api/v1alpha1"
 )
 
 // listing is what passes need of a release besides its objects, so that one at rest reads no Secret.
 type listing struct {
-	number int
-	ids    []manifests.ID
-	pins   manifests.Pins
-	waves  map[manifests.ID]int
+	number   int
+	ids      []manifests.ID
+	pins     manifests.Pins
+	resolved map[string]manifests.Resolution
+	unpinned []v1alpha1.UnpinnedImage
+	waves    map[manifests.ID]int
 
 	// Of ids: Jobs that need not be there, those that need not once the release is kept, and objects whose health is
 	// nobody's business, for Git says to leave them alone.
@@ -29,13 +32,16 @@ func (s *Syncer) list(ctx context.Context, number int) (listing, error) {
 		return listing{}, err
 	}
 	s.memory.listed = listingOf(release)
+	if places, err := imagePlaces(s.Places, s.memory.spec.Paths); err == nil {
+		s.memory.listed.unpinned = tellUnpinned(unpinned(release.Objects, places, s.memory.spec))
+	}
 	return s.memory.listed, nil
 }
 
 func listingOf(release manifests.Release) listing {
 	listed := listing{
-		number: release.Number, ids: release.Objects.IDs(), pins: release.Pins, waves: map[manifests.ID]int{},
-		done: release.Done, passing: passing(release.Objects),
+		number: release.Number, ids: release.Objects.IDs(), pins: release.Pins, resolved: release.Resolved,
+		waves: map[manifests.ID]int{}, done: release.Done, passing: passing(release.Objects),
 	}
 	for _, o := range release.Objects.Objects() {
 		listed.waves[o.ID()] = o.Wave()

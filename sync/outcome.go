@@ -31,6 +31,12 @@ type Outcome struct {
 	Reports []manifests.Health
 	Verdict Verdict
 	Pins    manifests.Pins // of the running release; nil where they are not known
+	// Resolved and Unpinned say, where Pins are known, how they were found, and what has none.
+	Resolved map[string]manifests.Resolution
+	Unpinned []v1alpha1.UnpinnedImage
+	// Checked says that registries have been asked for the digests of stored releases; what they do not have is Lost.
+	Checked bool
+	Lost    []Lost
 	Problem *Problem
 	Events  []Event
 	Next    time.Duration // when to be called again, if no watch calls sooner
@@ -68,6 +74,7 @@ func (s *Syncer) report(ctx context.Context, want Want, out Outcome) Outcome {
 	if running := out.State.Running(); running != nil && s.memory.listed.number == running.Number {
 		out.Pins = manifests.Pins{}
 		maps.Copy(out.Pins, s.memory.listed.pins)
+		out.Resolved, out.Unpinned = s.memory.listed.resolved, s.memory.listed.unpinned
 	}
 	if out.State.Newest != nil {
 		out.Written = s.memory.written == out.State.Newest.Number

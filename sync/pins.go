@@ -2,51 +2,105 @@ package sync
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
-	"time"
+	"strings"
 
 	"github.com/belay-gitops/belay/manifests"
 	"github.com/belay-gitops/belay/sync/api/v1alpha1"
 )
 
+// pinning is what to run for images, and how that was found.
+type pinning struct {
+	pins     manifests.Pins
+	resolved map[string]manifests.Resolution
+}
+
+// of is what of it is about the images named.
+func (p pinning) of(images []string) pinning {
+	some := pinning{manifests.Pins{}, map[string]manifests.Resolution{}}
+	for _, image := range images {
+		if pin, ok := p.pins[image]; ok {
+			some.take(image, pin, p.resolved[image])
+		}
+	}
+	return some
+}
+
+func (p pinning) take(image, pin string, resolution manifests.Resolution) {
+	p.pins[image], p.resolved[image] = pin, resolution
+}
+
+// pinningOf is that of a stored release. One that an earlier belay stored says no more than when that was.
+func pinningOf(release manifests.Release, record manifests.Record) pinning {
+	p := pinning{release.Pins, maps.Clone(release.Resolved)}
+	if p.resolved == nil {
+		p.resolved = map[string]manifests.Resolution{}
+	}
+	for image := range p.pins {
+		if r := p.resolved[image]; r.At.IsZero() && !hasDigest(image) {
+			r.At = record.At
+			p.resolved[image] = r
+		}
+	}
+	return p
+}
+
+// hasDigest tells an image that names its bytes.
+func hasDigest(image string) bool { return strings.Contains(digestOf(image), ":") }
+
 // pins answers what to run for each image of a release that is rendered and not pinned yet. Objects that a kept release had already, word for word, take that
 // release's pins, so that `git revert` brings the bytes back although the tags have moved since; a Sync that follows
 // its tags, and people who ask for it, get what the tags are now.
-func (s *Syncer) pins(ctx context.Context, want Want, release manifests.Release, state State, out *Outcome) (manifests.Pins, error) {
+func (s *Syncer) pins(ctx context.Context, want Want, d draft, state State, out *Outcome) (pinning, error) {
 	s.memory.images, s.memory.resolved, s.memory.following = nil, nil, failures{}
-	images := release.Objects.Images(nil)
-	names := manifests.ImageNames(images)
+	names := manifests.ImageNames(d.images)
 	if want.Spec.Images.Resolve == v1alpha1.ResolveNever || len(names) == 0 {
-		return nil, nil
+		return pinning{}, nil
 	}
 	follows := want.Spec.Images.Resolve == v1alpha1.ResolveFollow
 	if !follows && !want.Resolve {
-		pins, err := s.pinsBefore(ctx, release.Rendered, names, state)
-		if err != nil || pins != nil {
-			return pins, err
+		before, err := s.pinsBefore(ctx, d.Rendered, names, state)
+		if err != nil || before.pins != nil {
+			return before, err
 		}
 	}
-	pins, _, err := s.Resolver.Pin(ctx, PinRequest{Images: images, Own: release.Objects, Since: s.Clock()})
-	if err != nil {
-		return nil, imageProblem(err, images)
+	found, err := s.resolve(ctx, want, d, out)
+	if err != nil || !follows {
+		return found, err
 	}
-	if !follows {
-		return pins, nil
-	}
-	s.memory.images, s.memory.resolved, s.memory.followed = images, pins, s.Clock()
+	s.remember(d.images, found)
 	if want.Resolve || want.Retry {
-		return pins, nil // somebody wants just that
+		return found, nil // somebody wants just that
 	}
-	return s.trusted(ctx, pins, state, out)
+	return s.trusted(ctx, found, state, out)
+}
+
+// resolve asks what the images are now. What a registry that is down cannot say is what it was, where the spec says so;
+// but people who ask for what the tags are now do not mean that.
+func (s *Syncer) resolve(ctx context.Context, want Want, d draft, out *Outcome) (pinning, error) {
+	pins, resolved, err := s.Resolver.Pin(ctx, PinRequest{Images: d.images, Own: d.unpinned, Since: s.memory.fresh})
+	found := pinning{pins, resolved}.of(manifests.ImageNames(d.images))
+	if err == nil {
+		return found, nil
+	}
+	if want.Spec.Images.OnFailure == v1alpha1.OnFailureUseLast && !want.Resolve {
+		if last, ok := s.useLast(ctx, err, out); ok {
+			maps.Copy(found.pins, last.pins)
+			maps.Copy(found.resolved, last.resolved)
+			return found, nil
+		}
+	}
+	return pinning{}, imageProblem(err, d.images, nil)
 }
 
 // pinsBefore is the pins of the last release that was rendered alike, pinned all of the images and was kept, though
-// people may have gone back from it since, or is under way for the same commit, as after a restart; nil without one.
-func (s *Syncer) pinsBefore(ctx context.Context, rendered string, images []string, state State) (manifests.Pins, error) {
+// people may have gone back from it since, or is under way for the same commit, as after a restart; none without one.
+func (s *Syncer) pinsBefore(ctx context.Context, rendered string, images []string, state State) (pinning, error) {
 	records, err := s.Journal.Records(ctx)
 	if err != nil {
-		return nil, err
+		return pinning{}, err
 	}
 	for _, record := range slices.Backward(records) {
 		if record.Rendered != rendered || !record.Outcome.WasKept() && !s.isUnderWay(&record, state) {
@@ -54,14 +108,14 @@ func (s *Syncer) pinsBefore(ctx context.Context, rendered string, images []strin
 		}
 		release, err := s.Journal.Load(ctx, record.Number)
 		if err != nil {
-			return nil, err
+			return pinning{}, err
 		}
 		unpinned := func(image string) bool { return release.Pins[image] == "" }
 		if !slices.ContainsFunc(images, unpinned) {
-			return release.Pins, nil
+			return pinningOf(release, record).of(images), nil
 		}
 	}
-	return nil, nil
+	return pinning{}, nil
 }
 
 // isUnderWay tells the release that is being judged for the wanted commit.
@@ -71,27 +125,31 @@ func (s *Syncer) isUnderWay(record *manifests.Record, state State) bool {
 
 // trusted is pins without what failed before: a tag that moved to a digest which was rolled back stays where the kept
 // release has it, until the tag moves on.
-func (s *Syncer) trusted(ctx context.Context, pins manifests.Pins, state State, out *Outcome) (manifests.Pins, error) {
+func (s *Syncer) trusted(ctx context.Context, found pinning, state State, out *Outcome) (pinning, error) {
 	records, err := s.Journal.Records(ctx)
 	if err != nil || state.Kept == nil {
-		return pins, err
+		return found, err
 	}
-	kept, err := s.list(ctx, state.Kept.Number)
-	if err != nil {
-		return nil, err
-	}
-	have := manifests.Pins{}
-	maps.Copy(have, kept.pins)
+	have := pinning{manifests.Pins{}, map[string]manifests.Resolution{}}
+	sources := []*manifests.Record{state.Kept}
 	if s.isUnderWay(state.Newest, state) {
-		tried, err := s.list(ctx, state.Newest.Number)
-		if err != nil {
-			return nil, err
-		}
-		maps.Copy(have, tried.pins) // somebody has asked for what is tried
+		sources = append(sources, state.Newest) // somebody has asked for what is tried
 	}
-	trusted, spared := withoutSuspects(pins, have, records)
+	for _, record := range sources {
+		listed, err := s.list(ctx, record.Number)
+		if err != nil {
+			return pinning{}, err
+		}
+		of := pinningOf(manifests.Release{Pins: listed.pins, Resolved: listed.resolved}, *record)
+		maps.Copy(have.pins, of.pins)
+		maps.Copy(have.resolved, of.resolved)
+	}
+	trusted := pinning{resolved: maps.Clone(found.resolved)}
+	var spared []string
+	trusted.pins, spared = withoutSuspects(found.pins, have.pins, records)
 	for _, image := range spared {
-		out.Events = append(out.Events, warning("TagHeld", "%s stays at %s: %s, where it is now, was rolled back", image, trusted[image], pins[image]))
+		trusted.resolved[image] = have.resolved[image]
+		out.Events = append(out.Events, warning("TagHeld", "%s stays at %s: %s, where it is now, was rolled back", image, trusted.pins[image], found.pins[image]))
 	}
 	return trusted, nil
 }
@@ -100,14 +158,18 @@ func (s *Syncer) trusted(ctx context.Context, pins manifests.Pins, state State, 
 func withoutSuspects(pins, kept manifests.Pins, records []manifests.Record) (trusted manifests.Pins, spared []string) {
 	trusted = maps.Clone(pins)
 	for image, pin := range pins {
-		failed := func(r manifests.Record) bool { return !r.Outcome.Thawed && r.Outcome.Suspects[image] == pin }
-		if kept[image] != "" && kept[image] != pin && slices.ContainsFunc(records, failed) {
+		if kept[image] != "" && kept[image] != pin && isSuspect(image, pin, records) {
 			trusted[image] = kept[image]
 			spared = append(spared, image)
 		}
 	}
 	slices.Sort(spared)
 	return trusted, spared
+}
+
+// isSuspect tells that an image was rolled back at that pin, and nobody has asked for another try since.
+func isSuspect(image, pin string, records []manifests.Record) bool {
+	return slices.ContainsFunc(records, func(r manifests.Record) bool { return !r.Outcome.Thawed && r.Outcome.Suspects[image] == pin })
 }
 
 // spares tells that a release does not have all that the tags were resolved to.
@@ -126,30 +188,20 @@ func suspects(refused, kept manifests.Pins) manifests.Pins {
 	return moved
 }
 
-// follow looks at the tags again, where the Sync follows them and it is time to. One that has moved makes the decision on
-// the wanted commit void.
-func (s *Syncer) follow(ctx context.Context, want Want) {
-	now := s.Clock()
-	if want.Spec.Images.Resolve != v1alpha1.ResolveFollow || s.memory.images == nil || s.nextFollow(want, now) > 0 {
-		return
+// imagePlaces are where custom resources name images: those that the agent knows of and those of a spec.
+func imagePlaces(more []manifests.Place, paths []v1alpha1.ImagePath) ([]manifests.Place, error) {
+	places := slices.Clone(more)
+	for i, p := range paths {
+		place := manifests.Place{Group: p.Group, Kind: p.Kind, Path: p.Path, PodSpec: p.PodSpec, Prefix: p.Prefix}
+		if err := checkPlace(place); err != nil {
+			return nil, refusal{"InvalidSpec", fmt.Sprintf("spec.images.paths[%d]: %q: %s", i, p.Path, err)}
+		}
+		places = append(places, place)
 	}
-	pins, _, err := s.Resolver.Pin(ctx, PinRequest{Images: s.memory.images, Since: now, Again: true})
-	if err != nil {
-		s.memory.following.add(err, now)
-		return
-	}
-	s.memory.followed, s.memory.following = s.Clock(), failures{}
-	if !maps.Equal(pins, s.memory.resolved) {
-		s.memory.built = input{}
-	}
+	return places, nil
 }
 
-func (s *Syncer) nextFollow(want Want, now time.Time) time.Duration {
-	if s.memory.images == nil {
-		return time.Hour // there is nothing to look at before something is built
-	}
-	if s.memory.following.last != nil {
-		return s.memory.following.until.Sub(now)
-	}
-	return s.memory.followed.Add(max(want.Spec.Images.Interval.Duration, time.Second)).Sub(now)
+// included is images without those that run as they are written.
+func included(images []manifests.Image, exclude []string) []manifests.Image {
+	return slices.DeleteFunc(images, func(image manifests.Image) bool { return excluded(image.Image, exclude) })
 }

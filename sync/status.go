@@ -2,9 +2,7 @@ package sync
 
 import (
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -25,10 +23,12 @@ func (o Outcome) Status(before v1alpha1.Status, generation int64, now time.Time)
 		status.Deployed = o.deployed(before.Deployed, now)
 		status.Objects = o.objects(before.Objects)
 		status.Images = o.images(before.Images)
+		status.Unpinned = o.unpinned(before.Unpinned)
 		status.History = o.history()
 	}
 	status.Phase = o.phase(status)
 	o.conditions(&status, generation, now)
+	o.imagesMissing(&status, generation, now)
 	return status
 }
 
@@ -123,22 +123,6 @@ func (o Outcome) objects(before *v1alpha1.ObjectCounts) *v1alpha1.ObjectCounts {
 		}
 	}
 	return counts
-}
-
-func (o Outcome) images(before []v1alpha1.PinnedImage) []v1alpha1.PinnedImage {
-	const most = 100
-	running := o.State.Running()
-	if running == nil || o.Pins == nil {
-		return before
-	}
-	var images []v1alpha1.PinnedImage
-	for _, image := range slices.Sorted(maps.Keys(o.Pins)) {
-		_, digest, _ := strings.Cut(o.Pins[image], "@")
-		images = append(images, v1alpha1.PinnedImage{
-			Image: image, Digest: digest, ResolvedAt: metav1.NewTime(running.At).Rfc3339Copy(),
-		})
-	}
-	return images[:min(most, len(images))]
 }
 
 func (o Outcome) history() []v1alpha1.HistoryEntry {

@@ -10,9 +10,11 @@ package sync
 
 import (
 	"context"
+	"reflect"
 	"time"
 
 	"github.com/belay-gitops/belay/manifests"
+	"github.com/belay-gitops/belay/sync/api/v1alpha1"
 )
 
 // Syncer carries one Sync's passes. It is made for one goroutine at a time. All that it remembers between two
@@ -27,6 +29,11 @@ type Syncer struct {
 	Journal  Journal
 	Clock    Clock
 
+	// Places are where custom resources name images, beside the built-in places and those of the spec.
+	Places []manifests.Place
+	// CheckImages is how often registries are asked whether they still have what stored releases need; 0 for never.
+	CheckImages time.Duration
+
 	memory memory
 }
 
@@ -36,18 +43,20 @@ type memory struct {
 	polled   time.Time // when that was
 	lookedBy string    // the options at the last look: another source has another head
 	looking  failures
+	sighting sighting // of commit
 
-	tried       input // what was built last, or tried to
+	tried       input     // what was built last, or tried to
+	fresh       time.Time // since when what registries say counts for it
 	building    failures
 	built       input // what there is a decision on
 	disposition Disposition
 	refused     *Problem // why built could not be deployed
 	commit      manifests.Commit
 
-	followed  time.Time // when tags were looked at
+	followed  time.Time // when the oldest was given of the answers on what the tags are
 	following failures
-	images    []manifests.Image // what was resolved for built
-	resolved  manifests.Pins    // and to what
+	images    []manifests.Image // the tags that were resolved for built
+	resolved  manifests.Pins    // what was resolved, and to what
 
 	written      int       // the release whose objects this process has seen in the cluster; negative when by rollback
 	watched      int       // the release, likewise, that since and healthySince are about
@@ -58,7 +67,9 @@ type memory struct {
 	fights       fights    // with others, over the same fields
 	removal      removal   // of a deleted Sync's objects
 
-	listed listing
+	listed   listing
+	spec     v1alpha1.Images // what listed was told under
+	checking checking
 }
 
 // input is all that a release is built from, but for what tags point to.
@@ -74,10 +85,13 @@ func (s *Syncer) Sync(ctx context.Context, want Want) Outcome {
 		s.memory.written, s.memory.progress = 0, progress{} // remembered until it is put right, whatever comes between
 	}
 	if want.Freed {
-		s.memory.built, s.memory.building = input{}, failures{}
+		s.memory.built, s.memory.building, s.memory.fresh = input{}, failures{}, s.Clock()
 	}
 	if want.Spec.Suspend {
 		return s.report(ctx, want, Outcome{Suspended: true})
+	}
+	if !reflect.DeepEqual(s.memory.spec, want.Spec.Images) { // which says why images are not pinned
+		s.memory.listed, s.memory.spec = listing{}, *want.Spec.Images.DeepCopy()
 	}
 	var out Outcome
 	verdict, err := s.pass(ctx, want, &out)
@@ -85,6 +99,7 @@ func (s *Syncer) Sync(ctx context.Context, want Want) Outcome {
 		out.Problem = s.memory.settling.add(err, s.Clock())
 	} else {
 		s.memory.settling = failures{}
+		s.checkImages(ctx, want, &out)
 	}
 	out.Verdict = verdict
 	return s.report(ctx, want, out)
@@ -122,6 +137,7 @@ func (s *Syncer) advance(ctx context.Context, want Want, state State, out *Outco
 		s.follow(ctx, want)
 	}
 	if in != s.memory.tried {
+		s.memory.fresh = s.memory.sighting.since(s.attempt(want, in, state))
 		s.memory.tried, s.memory.building = in, failures{}
 	}
 	if in != s.memory.built && (want.Poll || !s.memory.building.waiting(s.Clock())) {
@@ -138,8 +154,18 @@ func (s *Syncer) advance(ctx context.Context, want Want, state State, out *Outco
 	case s.memory.looking.last != nil:
 		out.Problem = s.memory.looking.last
 	default:
-		out.Problem = s.memory.following.last
+		out.Problem = s.memory.following.problem()
 	}
+}
+
+// attempt is that of in, which was not tried before.
+func (s *Syncer) attempt(want Want, in input, state State) attempt {
+	a := attempt{now: s.Clock(), again: in.commit == s.memory.tried.commit || want.Resolve || want.Retry}
+	follows := want.Spec.Images.Resolve == v1alpha1.ResolveFollow
+	if follows && s.memory.tried == (input{}) && state.Newest != nil && state.Newest.Commit.Hash == in.commit {
+		a.followed = s.interval(want)
+	}
+	return a
 }
 
 // decide notes what came of building in: it is deployed, refused, or to be tried again.
@@ -170,30 +196,34 @@ func (s *Syncer) look(ctx context.Context, want Want) {
 	if !want.Poll && (!due || s.memory.looking.waiting(now)) {
 		return
 	}
-	head, _, err := s.Source.Head(ctx)
+	head, seen, err := s.Source.Head(ctx)
 	if err != nil {
 		s.memory.looking.add(err, now)
 		return
 	}
 	if head != s.memory.commit.Hash {
 		s.memory.commit = manifests.Commit{Hash: head}
+		s.memory.sighting = sighting{seen: seen, before: s.memory.polled, begun: now}
 	}
 	s.memory.head, s.memory.polled, s.memory.looking = head, s.Clock(), failures{}
 }
 
 // deploy builds the release that in asks for and, where it is new, applies it.
 func (s *Syncer) deploy(ctx context.Context, want Want, in input, state State, out *Outcome) error {
-	release, err := s.build(ctx, want, in, state, out)
+	draft, err := s.build(ctx, want, in, state, out)
 	if err != nil {
 		return err
 	}
-	disposition, err := s.dispose(ctx, want, release, state, out)
+	disposition, err := s.dispose(ctx, want, draft.Release, state, out)
 	if err != nil {
 		return err
 	}
 	switch disposition {
 	case Start:
-		if err := s.start(ctx, want, in, release, state, out); err != nil {
+		if err := s.verify(ctx, want, draft); err != nil {
+			return err
+		}
+		if err := s.start(ctx, want, in, draft.Release, state, out); err != nil {
 			return err
 		}
 	case Rest:

@@ -3,6 +3,8 @@ package sync
 import (
 	"encoding/json"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+
 	"github.com/belay-gitops/belay/sync/api/v1alpha1"
 )
 
@@ -27,6 +29,8 @@ type Want struct {
 	Without string
 	// Drifted says that somebody changed or deleted an owned object.
 	Drifted bool
+	// Lost says that the Sync is told to need images that registries do not have any more.
+	Lost bool
 	// Freed says that something this Sync was refused because it was another's is not any more.
 	Freed bool
 }
@@ -47,6 +51,7 @@ func WantOf(s *v1alpha1.Sync) Want {
 	want.Poll = want.SyncAt != answered.LastHandledReconcileAt
 	want.Retry = want.RetryAt != answered.LastHandledRetryAt
 	want.Resolve = want.ResolveAt != answered.LastHandledResolveAt
+	want.Lost = meta.IsStatusConditionTrue(answered.Conditions, v1alpha1.ImagesMissing)
 	if want.Rollback != nil && want.Rollback.At == answered.LastHandledRollbackAt {
 		want.Rollback = nil
 	}

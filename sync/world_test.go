@@ -3,6 +3,7 @@ package sync
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -27,8 +28,15 @@ type world struct {
 	now time.Time
 
 	head string
-	tree map[string]fs.FS  // by commit
-	tags map[string]string // image → digest
+	tree map[string]fs.FS     // by commit
+	seen map[string]time.Time // by commit: when somebody learned of it first
+	tags map[string]string    // image → digest
+	away map[string]fault     // by image: why its registry does not answer
+	gone map[string]bool      // by pinned image: its registry has it no more
+	bare map[string]bool      // by image: nobody has signed it
+
+	requests   []PinRequest // to resolve images
+	resolvedAt time.Time    // when that was answered the last time
 
 	live     map[manifests.ID]map[string]any
 	stuck    map[manifests.ID]bool // by a finalizer
@@ -50,7 +58,8 @@ type killed struct{}
 func newWorld() *world {
 	return &world{
 		now:  time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
-		tree: map[string]fs.FS{}, tags: map[string]string{},
+		tree: map[string]fs.FS{}, seen: map[string]time.Time{},
+		tags: map[string]string{}, away: map[string]fault{}, gone: map[string]bool{}, bare: map[string]bool{},
 		live: map[manifests.ID]map[string]any{}, stuck: map[manifests.ID]bool{}, well: map[manifests.ID]bool{},
 		releases: map[int]string{}, refuse: map[string]error{},
 	}
@@ -97,7 +106,10 @@ func (w *world) push(commit string, objects ...map[string]any) {
 
 // Head implements Source, and so do Commit and Tree.
 func (w *world) Head(context.Context) (string, time.Time, error) {
-	return w.head, w.now, w.call("Head", "", nil)
+	if w.seen[w.head].IsZero() {
+		w.seen[w.head] = w.now
+	}
+	return w.head, w.seen[w.head], w.call("Head", "", nil)
 }
 
 func (w *world) Commit(_ context.Context, hash string) (manifests.Commit, error) {
@@ -138,29 +150,68 @@ func (w *world) Build(_ context.Context, tree fs.FS, dir string) (manifests.Set,
 
 // Pin implements Resolver. Images without a tag in the world are refused.
 func (w *world) Pin(_ context.Context, request PinRequest) (manifests.Pins, map[string]manifests.Resolution, error) {
+	w.requests = append(w.requests, request)
 	if err := w.call("Pin", "", nil); err != nil {
 		return nil, nil, err
 	}
 	pins, resolved := manifests.Pins{}, map[string]manifests.Resolution{}
+	var faults []error
 	for _, image := range manifests.ImageNames(request.Images) {
 		digest, ok := w.tags[image]
-		if !ok {
-			return nil, nil, fault{reason: "ImageNotFound", subject: image}
+		away, isAway := w.away[image]
+		switch {
+		case strings.Contains(image, "@"):
+			pins[image], resolved[image] = image, manifests.Resolution{}
+		case isAway:
+			away.subject = image
+			faults = append(faults, away)
+		case !ok:
+			faults = append(faults, fault{reason: "ImageNotFound", subject: image})
+		default:
+			name, _, _ := strings.Cut(image, ":")
+			pins[image], resolved[image] = name+"@"+digest, manifests.Resolution{At: w.now}
 		}
-		name, _, _ := strings.Cut(image, ":")
-		pins[image], resolved[image] = name+"@"+digest, manifests.Resolution{At: w.now}
 	}
-	return pins, resolved, nil
+	w.resolvedAt = w.now
+	return pins, resolved, errors.Join(faults...)
 }
 
 // Verify implements Resolver.
-func (w *world) Verify(context.Context, PinRequest, manifests.Pins, []v1alpha1.ImageVerification) error {
-	return w.call("Verify", "", nil)
+func (w *world) Verify(_ context.Context, request PinRequest, pins manifests.Pins, _ []v1alpha1.ImageVerification) error {
+	names := manifests.ImageNames(request.Images)
+	if err := w.call("Verify", strings.Join(names, " "), nil); err != nil {
+		return err
+	}
+	var faults []error
+	for _, image := range names {
+		if pins[image] == "" {
+			panic(image + " is to be verified and has no pin")
+		}
+		if w.bare[image] {
+			faults = append(faults, fault{reason: "Unsigned", subject: image})
+		}
+	}
+	return errors.Join(faults...)
 }
 
 // Missing implements Resolver.
-func (w *world) Missing(context.Context, PinRequest) ([]string, error) {
-	return nil, w.call("Missing", "", nil)
+func (w *world) Missing(_ context.Context, request PinRequest) ([]string, error) {
+	names := manifests.ImageNames(request.Images)
+	if err := w.call("Missing", strings.Join(names, " "), nil); err != nil {
+		return nil, err
+	}
+	var missing []string
+	var faults []error
+	for _, image := range names {
+		switch away, isAway := w.away[image]; {
+		case isAway:
+			away.subject = image
+			faults = append(faults, away)
+		case w.gone[image]:
+			missing = append(missing, image)
+		}
+	}
+	return missing, errors.Join(faults...)
 }
 
 // inCluster implements Cluster.
@@ -502,7 +553,7 @@ func writes(call string) bool {
 // asks tells the calls to Git and the registry, and those that render.
 func asks(call string) bool {
 	verb, _, _ := strings.Cut(call, " ")
-	return slices.Contains([]string{"Head", "Commit", "Tree", "Build", "Pin"}, verb)
+	return slices.Contains([]string{"Head", "Commit", "Tree", "Build", "Pin", "Verify", "Missing"}, verb)
 }
 
 // touches tells the calls that make requests for objects.

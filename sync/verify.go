@@ -1,0 +1,75 @@
+package sync
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/belay-gitops/belay/manifests"
+	"github.com/belay-gitops/belay/sync/api/v1alpha1"
+)
+
+// verify refuses a release that is about to start with an image that is not signed as the spec asks for. Whether pins are
+// new, those of an earlier release or written in Git makes no difference.
+func (s *Syncer) verify(ctx context.Context, want Want, d draft) error {
+	rules := want.Spec.Images.Verify
+	if len(rules) == 0 {
+		return nil
+	}
+	if err := needsPin(unpinned(d.Objects, d.places, want.Spec.Images), rules); err != nil {
+		return err
+	}
+	images, pins, err := d.signed(rules)
+	if err != nil || len(images) == 0 {
+		return err
+	}
+	request := PinRequest{Images: images, Own: d.unpinned, Since: s.memory.fresh}
+	return imageProblem(s.Resolver.Verify(ctx, request, pins, rules), images, pins)
+}
+
+// signed is the images that rules ask a signature of, and their pins: an image that Git has with its digest is its own,
+// also where nothing is to be resolved.
+func (d draft) signed(rules []v1alpha1.ImageVerification) ([]manifests.Image, manifests.Pins, error) {
+	all, err := d.unpinned.Map(func(u *unstructured.Unstructured) error {
+		annotations := u.GetAnnotations()
+		delete(annotations, manifests.AnnotationResolve)
+		u.SetAnnotations(annotations)
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	pins := manifests.Pins{}
+	maps.Copy(pins, d.Pins)
+	var images []manifests.Image
+	for _, image := range all.Images(d.places) {
+		if hasDigest(image.Image) && pins[image.Image] == "" {
+			pins[image.Image] = image.Image
+		}
+		if pins[image.Image] != "" && isToBeSigned(image.Image, rules) {
+			images = append(images, image)
+		}
+	}
+	return images, pins, nil
+}
+
+// needsPin refuses images that are to be signed and run as they are written: there is no digest to ask a signature of.
+func needsPin(unpinned []manifests.Unpinned, rules []v1alpha1.ImageVerification) error {
+	for _, u := range unpinned {
+		if isToBeSigned(u.Image, rules) {
+			return refusal{"VerifyNeedsPin", fmt.Sprintf("%s: %s: %s has to be signed (spec.images.verify), and it runs as it is written: %s. "+
+				"Let it be pinned, write it with its digest, or have no entry of spec.images.verify match it", u.Object, u.Where, u.Image, u.Reason)}
+		}
+	}
+	return nil
+}
+
+// isToBeSigned tells the images that an entry of spec.images.verify matches.
+func isToBeSigned(image string, rules []v1alpha1.ImageVerification) bool {
+	return slices.ContainsFunc(rules, func(rule v1alpha1.ImageVerification) bool {
+		return len(rule.Images) == 0 || excluded(image, rule.Images)
+	})
+}
