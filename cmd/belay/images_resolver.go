@@ -20,25 +20,46 @@ type resolver struct {
 	registry  *registry.Resolver
 	own       dockerFile // the agent's own credentials
 
-	asked []registry.Query // at the last Pin, with the credentials; nil before
+	asked map[string]registry.Query // at the last Pin that was no repetition, with the credentials, by image
 }
 
 // Pin implements [sync.Resolver].
 func (r *resolver) Pin(ctx context.Context, request sync.PinRequest) (manifests.Pins, map[string]manifests.Resolution, error) {
-	remembered := request.Again && sameImages(r.asked, request.Images)
-	if !remembered {
-		if err := r.read(ctx, request); err != nil {
-			return nil, nil, err
-		}
+	asked, known := r.remembered(request.Images)
+	if !request.Again || !known {
+		return r.pinAnew(ctx, request)
 	}
-	found, err := r.registry.Resolve(ctx, r.asked, request.Since)
-	if remembered && isUnauthorized(err) { // somebody may have mended the Secret meanwhile
-		if err := r.read(ctx, request); err != nil {
-			return nil, nil, err
-		}
-		found, err = r.registry.Resolve(ctx, r.asked, request.Since)
+	found, err := r.registry.Resolve(ctx, asked, request.Since)
+	if isUnauthorized(err) { // somebody may have mended the Secret meanwhile
+		return r.pinAnew(ctx, request)
 	}
 	return pinsOf(found, err)
+}
+
+// pinAnew reads the credentials and remembers them.
+func (r *resolver) pinAnew(ctx context.Context, request sync.PinRequest) (manifests.Pins, map[string]manifests.Resolution, error) {
+	asked, err := r.queries(ctx, request)
+	if err != nil {
+		return nil, nil, err
+	}
+	r.asked = make(map[string]registry.Query, len(asked))
+	for _, query := range asked {
+		r.asked[query.Image] = query
+	}
+	return pinsOf(r.registry.Resolve(ctx, asked, request.Since))
+}
+
+// remembered is what was asked for images, if all of them were.
+func (r *resolver) remembered(images []manifests.Image) ([]registry.Query, bool) {
+	var asked []registry.Query
+	for _, image := range manifests.ImageNames(images) {
+		query, known := r.asked[image]
+		if !known {
+			return nil, false
+		}
+		asked = append(asked, query)
+	}
+	return asked, true
 }
 
 // Missing implements [sync.Resolver].
@@ -48,11 +69,6 @@ func (r *resolver) Missing(ctx context.Context, request sync.PinRequest) ([]stri
 		return nil, err
 	}
 	return r.registry.Missing(ctx, queries)
-}
-
-func (r *resolver) read(ctx context.Context, request sync.PinRequest) (err error) {
-	r.asked, err = r.queries(ctx, request)
-	return err
 }
 
 // queries are what a request asks for, with the pods' credentials and the agent's own after them.
@@ -124,12 +140,6 @@ func credentialsOf(secret cluster.PullSecret) *registry.Credentials {
 		return registry.Unreadable(secret.Source, why(err, secret.Source))
 	}
 	return credentials
-}
-
-// sameImages tells whether queries ask for just these images.
-func sameImages(queries []registry.Query, images []manifests.Image) bool {
-	names := manifests.ImageNames(images)
-	return queries != nil && slices.EqualFunc(queries, names, func(q registry.Query, name string) bool { return q.Image == name })
 }
 
 // isUnauthorized tells whether any of the errors joined in one is a refusal of credentials.

@@ -234,6 +234,23 @@ func TestARefusedPullSecretIsReadAnewAndOthersAreNot(t *testing.T) {
 	}
 }
 
+func TestSomeOfTheImagesAreARepetitionToo(t *testing.T) {
+	s, r := openShop(t)
+	one, two := s.host+"/cart:1", s.host+"/till:1"
+	s.push(one)
+	s.push(two)
+	for i, images := range [][]string{{one, two}, {two}} {
+		s.reads()
+		pins, _, err := r.Pin(t.Context(), sync.PinRequest{Images: podsOf(t, images...), Since: time.Now(), Again: i > 0})
+		if err != nil || len(pins) != len(images) {
+			t.Errorf("%v: got %v, %v", images, pins, err)
+		}
+	}
+	if read := s.reads(); read != nil {
+		t.Errorf("read %v", read)
+	}
+}
+
 func TestOtherImagesThanBeforeAreNoRepetition(t *testing.T) {
 	s, r := openShop(t)
 	one, two := s.host+"/cart:1", s.host+"/till:1"

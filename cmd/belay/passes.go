@@ -165,6 +165,9 @@ func (p *passes) newSyncer(name types.NamespacedName, s *v1alpha1.Sync) *syncer 
 			Resolver:  &resolver{namespace: name.Namespace, cluster: p.cluster, registry: p.resolver, own: p.images.own},
 			Journal:   journal,
 			Clock:     time.Now,
+
+			Places:      p.images.places,
+			CheckImages: p.flags.registries.checkInterval,
 		},
 	}
 }
