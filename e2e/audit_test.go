@@ -35,6 +35,9 @@ func (e auditEvent) isWrite() bool {
 	return strings.HasPrefix(e.UserAgent, "belay/") && !reading && !bookkeeping && !strings.Contains(e.RequestURI, "dryRun=All")
 }
 
+// isCutOff tells a request whose client was gone before the answer, as that of a killed agent. It may have had its effect.
+func (e auditEvent) isCutOff() bool { return e.ResponseStatus.Code >= 499 }
+
 // audit reads the log from a position on, and answers the position of its end. A line that is half written counts
 // the next time.
 func (s *script) audit(from int64) ([]auditEvent, int64, error) {

@@ -29,7 +29,7 @@ type budget struct {
 
 	mu    sync.Mutex
 	hosts map[string]*load
-	quiet map[quiet]time.Time
+	quiet map[quietKey]quiet
 }
 
 // load is how much a host was asked, and how it bears it.
@@ -38,14 +38,20 @@ type load struct {
 	breaker breaker
 }
 
-// quiet is whom a host wants not to hear: an anonymous caller who asked too often does not hold up one who pays.
-type quiet struct {
+// quietKey is whom a host does not want to hear: an anonymous caller who asked too often does not hold up one who pays.
+type quietKey struct {
 	host    string
 	account accountID
 }
 
+// quiet is what it said, and until when it counts.
+type quiet struct {
+	said  *Error
+	until time.Time
+}
+
 func newBudget(now func() time.Time) *budget {
-	return &budget{now: now, hosts: map[string]*load{}, quiet: map[quiet]time.Time{}}
+	return &budget{now: now, hosts: map[string]*load{}, quiet: map[quietKey]quiet{}}
 }
 
 // enter begins a request, or says why it must not be made. A free one is not counted. After it comes leave.
@@ -53,11 +59,8 @@ func (b *budget) enter(host string, account accountID, free bool) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.now()
-	if left := b.quiet[quiet{host, account}].Sub(now); left > 0 {
-		return tooManyRequests(left)
-	}
 	load := b.loadOf(host, now)
-	if err := load.breaker.check(host, now); err != nil {
+	if err := b.refused(host, account, load, now); err != nil {
 		return err
 	}
 	if !free && !load.limiter.AllowN(now, 1) {
@@ -65,6 +68,26 @@ func (b *budget) enter(host string, account accountID, free bool) error {
 	}
 	load.breaker = load.breaker.entered()
 	return nil
+}
+
+// check says why a request must not be made, and begins none.
+func (b *budget) check(host string, account accountID) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.now()
+	if err := b.refused(host, account, b.loadOf(host, now), now); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (b *budget) refused(host string, account accountID, load *load, now time.Time) *Error {
+	if q := b.quiet[quietKey{host, account}]; q.until.After(now) {
+		said := *q.said
+		said.RetryAfter = q.until.Sub(now)
+		return &said
+	}
+	return load.breaker.check(host, now)
 }
 
 // leave ends a request. Why it failed is empty if it did not; known is false where that is not to be known.
@@ -83,18 +106,19 @@ func (b *budget) leave(host string, known bool, why string) {
 	}
 }
 
-// hush keeps an account from a host for a while.
-func (b *budget) hush(host string, account accountID, wait time.Duration) {
+// hush keeps an account from a host for as long as the host has said.
+func (b *budget) hush(host string, account accountID, said *Error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.now()
-	for other, until := range b.quiet {
-		if until.Before(now) {
+	for other, q := range b.quiet {
+		if q.until.Before(now) {
 			delete(b.quiet, other)
 		}
 	}
-	if until := now.Add(wait); until.After(b.quiet[quiet{host, account}]) {
-		b.quiet[quiet{host, account}] = until
+	key := quietKey{host, account}
+	if until := now.Add(said.RetryAfter); until.After(b.quiet[key].until) {
+		b.quiet[key] = quiet{said, until}
 	}
 }
 
@@ -102,12 +126,12 @@ func (b *budget) loadOf(host string, now time.Time) *load {
 	if known, ok := b.hosts[host]; ok {
 		return known
 	}
-	for other, load := range b.hosts {
-		if len(b.hosts) < maxHosts {
-			break
-		}
-		if load.breaker == (breaker{}) && load.limiter.TokensAt(now) >= burst {
-			delete(b.hosts, other) // it is as one never heard of
+	for _, any := range []bool{false, true} {
+		for other, load := range b.hosts {
+			asNew := load.breaker == (breaker{}) && load.limiter.TokensAt(now) >= burst
+			if len(b.hosts) >= maxHosts && (asNew || any) {
+				delete(b.hosts, other)
+			}
 		}
 	}
 	fresh := &load{limiter: rate.NewLimiter(perSecond, burst)}

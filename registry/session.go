@@ -202,16 +202,19 @@ func (s *session) wayToRealm(realm *url.URL) (name.Registry, way, error) {
 	if err != nil {
 		return name.Registry{}, way{}, err
 	}
+	realmWay := way{guard: s.guard, site: site{registry: registry}, account: s.account.id}
 	for _, site := range sites {
 		if site.is(realm.Host) && (!site.declared() || site.URL.Scheme == realm.Scheme) {
-			if site.declared() || s.guard.insecure.has(realm.Host) {
-				return registry, way{guard: s.guard, site: site, account: s.account.id}, nil
-			}
+			realmWay.site = site
 			break
 		}
 	}
-	// Package transport lets private addresses be a realm only where they are the registry itself.
-	return s.site.registry, way{guard: s.guard, site: site{registry: registry}, account: s.account.id}, nil
+	// Package transport lets a private address make tokens only where it is the registry itself, and does not know what
+	// is declared.
+	if !realmWay.declares(realm.Host) {
+		registry = s.site.registry
+	}
+	return registry, realmWay, nil
 }
 
 func (s *session) way() way { return way{guard: s.guard, site: s.site, account: s.account.id} }

@@ -74,7 +74,7 @@ func (w way) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	host := hostKey(req.URL.Host)
-	if err := w.budget.enter(host, w.account, w.ping); err != nil {
+	if err := w.enter(req, host); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(req.Context(), w.timeout)
@@ -111,15 +111,32 @@ func (w way) dressed(req *http.Request) *http.Request {
 	return req
 }
 
+// enter asks the budget for a request.
+func (w way) enter(req *http.Request, host string) error {
+	if w.tries(req) {
+		return w.budget.check(host, w.account)
+	}
+	return w.budget.enter(host, w.account, w.ping)
+}
+
+// tries tells whether a request is half of a ping: a host that is declared insecure is pinged by HTTPS and by HTTP, and
+// most of them fail at the former.
+func (w way) tries(req *http.Request) bool {
+	return w.ping && w.site.insecure && !w.site.declared() && req.URL.Scheme == "https"
+}
+
 // settle tells the budget how a request went.
 func (w way) settle(req *http.Request, host string, err error) {
+	if w.tries(req) {
+		return
+	}
 	if err == nil {
 		w.budget.leave(host, true, "")
 		return
 	}
 	e := classify(err)
 	if e.RetryAfter > 0 {
-		w.budget.hush(host, w.account, e.RetryAfter)
+		w.budget.hush(host, w.account, e)
 	}
 	// A host that is not trusted, or not allowed, is not a host that is down.
 	down := (e.Reason == Unavailable || e.Reason == Timeout) && !errors.As(err, new(*tls.CertificateVerificationError))
@@ -161,6 +178,11 @@ func (w way) tailor() *http.Transport {
 	return t
 }
 
+// declares tells whether an operator vouches for a host, be it where it may.
+func (w way) declares(authority string) bool {
+	return w.insecure.has(authority) || w.site.declared() && w.site.is(authority)
+}
+
 // mayBePlain tells whether an operator has declared that a host may be asked by plain HTTP.
 func (w way) mayBePlain(authority string) bool {
 	return w.insecure.has(authority) || w.site.declared() && w.site.URL.Scheme == "http" && w.site.is(authority)
@@ -174,7 +196,6 @@ func (w way) allowed(req *http.Request) error {
 	}
 	plain := req.URL.Scheme != "https"
 	mayBePlain := req.URL.Scheme == "http" && w.mayBePlain(req.URL.Host)
-	declared := w.insecure.has(req.URL.Host) || w.site.declared() && w.site.is(req.URL.Host)
 	switch {
 	case hops > maxRedirects:
 		return &Error{Reason: Redirected, Detail: "the registry redirects too often"}
@@ -186,7 +207,7 @@ func (w way) allowed(req *http.Request) error {
 		return &Error{Reason: Redirected, Detail: "the registry redirects to plain HTTP; it should redirect to HTTPS"}
 	case plain && !mayBePlain:
 		return errPlain
-	case !declared && w.refuse.has(req.URL.Host):
+	case !w.declares(req.URL.Host) && w.refuse.has(req.URL.Host):
 		return errRefused
 	}
 	return nil
