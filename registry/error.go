@@ -51,7 +51,13 @@ type Error struct {
 }
 
 // Error is one line.
-func (e *Error) Error() string { return "resolving " + printable(e.Image) + ": " + e.Detail }
+func (e *Error) Error() string {
+	verb := "resolving "
+	if e.Reason.ofSignatures() {
+		verb = "verifying "
+	}
+	return verb + printable(e.Image) + ": " + e.Detail
+}
 
 // printable quotes an image that would not show as one short word.
 func printable(image string) string {
@@ -132,12 +138,12 @@ func join(errs []*Error) error {
 
 // Describe tells the reason, whether trying again may help, and how long to wait at least. Unlike Temporary, which
 // speaks of this registry as it is, it reckons with people: a tag is often pushed a moment after the commit that
-// names it, and a credential is mended without a commit.
+// names it, and signed a moment after that, and a credential, a key or a signature is mended without a commit.
 func (e *Error) Describe() (reason string, temporary bool, after time.Duration) {
 	switch e.Reason {
-	case NotFound:
+	case NotFound, NotSigned:
 		return string(e.Reason), true, e.RetryAfter
-	case Unauthorized:
+	case Unauthorized, SignedByOtherKeys, SignedOtherDigest, SignatureUnreadable, TooManySignatures:
 		return string(e.Reason), true, max(e.RetryAfter, time.Minute)
 	}
 	return string(e.Reason), e.Temporary, e.RetryAfter

@@ -88,6 +88,7 @@ const (
 	maxContents = 8192
 	maxSites    = 1024
 	maxTokens   = 8192
+	maxSigned   = 8192
 )
 
 // Resolver finds digests. It is safe for concurrent use, and an agent needs one.
@@ -101,6 +102,7 @@ type Resolver struct {
 	now         func() time.Time
 	signIns
 	memory
+	signed *lookup[string, struct{}] // by digest and key, for ever
 }
 
 // New returns a Resolver, or an error that names the malformed host among those declared.
@@ -133,6 +135,7 @@ func newResolver(opts Options, now func() time.Time) (*Resolver, error) {
 			tags:     newLookup[tagKey, answer](maxTags),
 			contents: newLookup[string, contents](maxContents),
 		},
+		signed: newLookup[string, struct{}](maxSigned),
 	}, nil
 }
 
