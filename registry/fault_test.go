@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -245,18 +246,32 @@ func (s *server) protect(username, password string) {
 	})
 }
 
+// setToken makes a token the only one that is good; without one none is.
+func (s *server) setToken(token string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.token = token
+}
+
+func (s *server) wanted() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.token
+}
+
 // wantToken asks for a bearer token, given to ana in that field of the answer.
 func (s *server) wantToken(field string) {
+	s.setToken("opaque")
 	challenge := http.Header{"Www-Authenticate": {`Bearer realm="http://` + s.host + `/token",service="x"`}}
 	s.on("GET /token", func(w http.ResponseWriter, r *http.Request) {
 		if _, p, _ := r.BasicAuth(); p != "pw" || r.URL.Query().Get("scope") != "repository:cart:pull" {
 			status(http.StatusUnauthorized, nil)(w, r)
 			return
 		}
-		fmt.Fprintf(w, `{%q: "opaque"}`, field)
+		fmt.Fprintf(w, `{%q: %q}`, field, cmp.Or(s.wanted(), "outdated"))
 	})
 	s.on("*", func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") != "Bearer opaque" {
+		if wanted := s.wanted(); wanted == "" || r.Header.Get("Authorization") != "Bearer "+wanted {
 			status(http.StatusUnauthorized, challenge)(w, r)
 			return
 		}

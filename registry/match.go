@@ -2,6 +2,7 @@ package registry
 
 import (
 	"cmp"
+	"fmt"
 	"net"
 	"net/url"
 	"path"
@@ -91,4 +92,18 @@ func dockerHub(authority string) string {
 		return "docker.io"
 	}
 	return authority
+}
+
+// Matcher reads a pattern as the kubelet has it in matchImages: a host, with globs in its labels, and the beginning of a
+// path, such as "*.dkr.ecr.*.amazonaws.com". It returns what tells whether a repository fits, which is written in full:
+// "docker.io/library/nginx".
+func Matcher(text string) (func(repository string) bool, error) {
+	p, ok := parsePattern(text)
+	if !ok || strings.Contains(text, "://") {
+		return nil, fmt.Errorf("%q should be host[:port][/path], where a * stands for anything within one label of the host", text)
+	}
+	return func(repository string) bool {
+		host, path, _ := strings.Cut(repository, "/")
+		return p.matches(host, path)
+	}, nil
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/go-containerregistry/pkg/name"
 	local "github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -219,6 +220,7 @@ type server struct {
 	mu       sync.Mutex
 	requests []string
 	script   map[string]http.HandlerFunc
+	token    string
 }
 
 func serve(t *testing.T) *server {
@@ -255,8 +257,14 @@ func (s *server) on(request string, handler http.HandlerFunc) {
 
 func (s *server) resolver(t *testing.T, opts Options) *Resolver {
 	t.Helper()
+	return s.resolverAt(t, opts, time.Now)
+}
+
+// resolverAt is one with a clock of the test's.
+func (s *server) resolverAt(t *testing.T, opts Options, now func() time.Time) *Resolver {
+	t.Helper()
 	opts.Insecure = append(opts.Insecure, s.host)
-	resolver, err := New(opts)
+	resolver, err := newResolver(opts, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,9 +302,18 @@ func (s *server) expect(want ...string) {
 	defer s.mu.Unlock()
 	slices.Sort(want)
 	slices.Sort(s.requests)
-	if diff := cmp.Diff(want, s.requests); diff != "" {
+	if diff := cmp.Diff(want, s.requests, cmpopts.EquateEmpty()); diff != "" {
 		s.t.Error("requests (-want +got):\n" + diff)
 	}
+}
+
+// expectBut leaves out the requests that begin with prefix.
+func (s *server) expectBut(prefix string, want ...string) {
+	s.t.Helper()
+	s.mu.Lock()
+	s.requests = slices.DeleteFunc(s.requests, func(request string) bool { return strings.HasPrefix(request, prefix) })
+	s.mu.Unlock()
+	s.expect(want...)
 }
 
 func (s *server) forget() {
