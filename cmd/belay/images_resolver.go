@@ -8,7 +8,6 @@ import (
 	"github.com/belay-gitops/belay/manifests"
 	"github.com/belay-gitops/belay/registry"
 	"github.com/belay-gitops/belay/sync"
-	"github.com/belay-gitops/belay/sync/api/v1alpha1"
 	"github.com/belay-gitops/belay/sync/cluster"
 )
 
@@ -160,9 +159,4 @@ func registryErrors(err error) []*registry.Error {
 		}
 	}
 	return list
-}
-
-// Verify implements [sync.Resolver].
-func (r *resolver) Verify(context.Context, sync.PinRequest, manifests.Pins, []v1alpha1.ImageVerification) error {
-	return nil
 }
