@@ -38,6 +38,7 @@ type Cluster struct {
 
 	discovery discovery.DiscoveryInterface
 	handover  *handover
+	platforms platforms
 }
 
 // Connect makes a Cluster of a client configuration. Each change to an owned object, or to a pod behind a release
