@@ -45,6 +45,34 @@ func TestDockerHubIsAskedForThroughAPlainMirror(t *testing.T) {
 	}
 }
 
+func TestAMirrorIsShownTheCredentialsOfItsOwnHost(t *testing.T) {
+	origin := serve(t)
+	digest := origin.push("library/nginx:1.27")
+	mirror := mirrorOf(t, &server{t: t, registry: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if user, password, _ := req.BasicAuth(); user != "robot" || password != "of the mirror" {
+			w.Header().Set("WWW-Authenticate", `Basic realm="mirror"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		origin.registry.ServeHTTP(w, req)
+	})}, nil, anything)
+	dir := certsOf(t, "-- docker.io/hosts.toml --\nserver = \""+mirror.url+"\"\n")
+	hub := login(t, "docker.io", "ana", "hunter2")
+	if e := refusedBy(t, dir, Options{Credentials: hub}, "nginx:1.27"); e.Reason != Unauthorized || strings.Contains(e.Detail, "hunter2") {
+		t.Errorf("with those of Docker Hub: got %v", e)
+	}
+	for _, header := range mirror.headers {
+		if header.Get("Authorization") != "" {
+			t.Errorf("the mirror was sent %v", header)
+		}
+	}
+	own := login(t, mirror.host, "robot", "of the mirror")
+	got := resolveBy(t, dir, Options{Credentials: slices.Concat(hub, own)}, "nginx:1.27")
+	if got["nginx:1.27"].Digest != digest || got["nginx:1.27"].Source != own[0].Source {
+		t.Errorf("got %+v, want %s", got, digest)
+	}
+}
+
 func TestARegistryWithAPrivateAuthorityIsAskedItself(t *testing.T) {
 	origin := serve(t)
 	digest := origin.push("shop/cart:1")
