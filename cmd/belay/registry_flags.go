@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -44,17 +43,12 @@ func (r *registryFlags) addTo(cmd *cobra.Command) {
 	f.DurationVar(&r.checkInterval, "image-check-interval", 12*time.Hour, "how often registries are asked whether they still have the digests of the stored releases; 0 for never")
 }
 
-// defaultDockerConfig is the config.json of $DOCKER_CONFIG, where there is one.
+// defaultDockerConfig is the config.json of $DOCKER_CONFIG, where there is one. The agent has no home to look in.
 func defaultDockerConfig() string {
-	dir := os.Getenv("DOCKER_CONFIG")
-	if dir == "" {
+	if os.Getenv("DOCKER_CONFIG") == "" {
 		return ""
 	}
-	file := filepath.Join(dir, "config.json")
-	if _, err := os.Stat(file); err != nil {
-		return ""
-	}
-	return file
+	return string(userDockerConfig())
 }
 
 // imageSettings are the flags, read and found to be right.
