@@ -8,14 +8,14 @@ import (
 	"github.com/belay-gitops/belay/manifests"
 )
 
-// imageError names the object and the container whose image could not be resolved.
+// imageError names the object and the place in it whose image could not be resolved.
 type imageError struct {
 	cause error
 	image manifests.Image
 }
 
 func (e imageError) Error() string {
-	return e.image.Object.String() + ": container " + e.image.Container + ": " + e.cause.Error()
+	return e.image.Object.String() + ": " + e.image.Where() + ": " + e.cause.Error()
 }
 
 func (e imageError) Unwrap() error { return e.cause }

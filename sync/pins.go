@@ -193,8 +193,8 @@ func imagePlaces(more []manifests.Place, paths []v1alpha1.ImagePath) ([]manifest
 	places := slices.Clone(more)
 	for i, p := range paths {
 		place := manifests.Place{Group: p.Group, Kind: p.Kind, Path: p.Path, PodSpec: p.PodSpec, Prefix: p.Prefix}
-		if err := checkPlace(place); err != nil {
-			return nil, refusal{"InvalidSpec", fmt.Sprintf("spec.images.paths[%d]: %q: %s", i, p.Path, err)}
+		if err := manifests.CheckPlace(place); err != nil {
+			return nil, refusal{"InvalidSpec", fmt.Sprintf("spec.images.paths[%d], %q: %s", i, p.Path, err)}
 		}
 		places = append(places, place)
 	}
@@ -203,5 +203,5 @@ func imagePlaces(more []manifests.Place, paths []v1alpha1.ImagePath) ([]manifest
 
 // included is images without those that run as they are written.
 func included(images []manifests.Image, exclude []string) []manifests.Image {
-	return slices.DeleteFunc(images, func(image manifests.Image) bool { return excluded(image.Image, exclude) })
+	return slices.DeleteFunc(images, func(image manifests.Image) bool { return manifests.Excluded(image.Image, exclude) })
 }

@@ -7,7 +7,7 @@ import (
 
 // unpinned lists the images of a release's objects that run as they are written.
 func unpinned(objects manifests.Set, places []manifests.Place, images v1alpha1.Images) []manifests.Unpinned {
-	return unpinnedOf(objects, nil, places, func(image string) string { return leftAlone(image, images) })
+	return objects.Unpinned(nil, places, func(image string) string { return leftAlone(image, images) })
 }
 
 // leftAlone is what in a spec keeps an image from being pinned; empty where nothing does.
@@ -15,7 +15,7 @@ func leftAlone(image string, images v1alpha1.Images) string {
 	switch {
 	case images.Resolve == v1alpha1.ResolveNever:
 		return "spec.images.resolve is Never"
-	case excluded(image, images.Exclude):
+	case manifests.Excluded(image, images.Exclude):
 		return "excluded by spec.images.exclude"
 	}
 	return ""

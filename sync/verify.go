@@ -70,6 +70,6 @@ func needsPin(unpinned []manifests.Unpinned, rules []v1alpha1.ImageVerification)
 // isToBeSigned tells the images that an entry of spec.images.verify matches.
 func isToBeSigned(image string, rules []v1alpha1.ImageVerification) bool {
 	return slices.ContainsFunc(rules, func(rule v1alpha1.ImageVerification) bool {
-		return len(rule.Images) == 0 || excluded(image, rule.Images)
+		return len(rule.Images) == 0 || manifests.Excluded(image, rule.Images)
 	})
 }

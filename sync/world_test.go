@@ -437,6 +437,7 @@ type agent struct {
 	status v1alpha1.Status
 	gen    int64
 	asked  map[string]string // the Sync's annotations
+	check  time.Duration     // see Syncer.CheckImages
 	out    Outcome           // of the last pass
 	events []string
 }
@@ -459,6 +460,7 @@ func (a *agent) restart() {
 	a.syncer = &Syncer{
 		Namespace: "shop", Name: "shop", Source: a.world, Renderer: a.world, Resolver: a.world,
 		Cluster: inCluster{a.world}, Journal: inJournal{a.world}, Clock: func() time.Time { return a.now },
+		CheckImages: a.check,
 	}
 }
 
