@@ -35,8 +35,8 @@ func (s *Syncer) follow(ctx context.Context, want Want) {
 	if want.Spec.Images.Resolve != v1alpha1.ResolveFollow || len(s.memory.images) == 0 || s.nextFollow(want, now) > 0 {
 		return
 	}
-	since := now.Add(-s.interval(want))
-	pins, resolved, err := s.Resolver.Pin(ctx, PinRequest{Images: s.memory.images, Since: since, Again: true})
+	request := PinRequest{Images: s.memory.images, Since: now.Add(-s.interval(want)), Again: true}
+	pins, resolved, err := s.Resolver.Pin(ctx, request)
 	if err != nil {
 		s.postpone(err, now)
 		return
@@ -44,7 +44,7 @@ func (s *Syncer) follow(ctx context.Context, want Want) {
 	s.memory.followed, s.memory.following = oldest(s.memory.images, resolved, s.Clock()), failures{}
 	for image, pin := range pins {
 		if s.memory.resolved[image] != pin {
-			s.memory.built, s.memory.fresh = input{}, since // what is built takes the same answers
+			s.memory.built = input{} // what is built takes the same answers, for they are newer than the commit
 		}
 	}
 }

@@ -109,9 +109,7 @@ func (s *Syncer) lookForLost(ctx context.Context, want Want, needed []manifests.
 // pinnedImages are the images of a stored release that have the digests it was pinned to.
 func pinnedImages(release manifests.Release, places []manifests.Place) []manifests.Image {
 	pins := slices.Collect(maps.Values(release.Pins))
-	return slices.DeleteFunc(release.Objects.Images(places), func(image manifests.Image) bool {
-		return !hasDigest(image.Image) || !slices.Contains(pins, image.Image)
-	})
+	return slices.DeleteFunc(release.Objects.Images(places), func(image manifests.Image) bool { return !slices.Contains(pins, image.Image) })
 }
 
 // lostOf says which images of releases it is whose pins are missing, each once.

@@ -165,11 +165,35 @@ func TestALostDigestIsToldUntilItIsThereAgain(t *testing.T) {
 		}
 		a.tags["acme/cart:3"] = "sha256:three"
 		a.push("v3", web("cart", "acme/cart:3"))
-		a.poll()
+		a.passAfter(2 * time.Minute)
 		a.until("v3", manifests.Kept)
-		a.pass()
 		if a.missing() != nil {
 			t.Errorf("%+v", a.missing())
+		}
+	})
+	t.Run("nor more than once for a request that waits for a rollback", func(t *testing.T) {
+		a := checked(t)
+		a.gone["acme/cart@sha256:one"] = true
+		a.forAWhile(14 * time.Hour)
+		a.push("v3", web("cart", "acme/cart:1"), config("vars", "3"))
+		a.passAfter(2 * time.Minute)
+		a.live[manifests.ID{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "cart"}]["spec"] = "bad"
+		a.refuse["Apply Deployment/shop/cart"] = down
+		a.pass()
+		if a.result() != manifests.RollingBack {
+			t.Fatalf("it is %s", a.result())
+		}
+		a.asked[v1alpha1.AnnotationSyncAt] = "now"
+		from := len(a.calls)
+		delete(a.refuse, "Apply Deployment/shop/cart")
+		for n, text := range a.releases {
+			a.releases[n] = strings.ReplaceAll(text, "sha256:two", "sha256:slow-two")
+		}
+		for range 10 {
+			a.passAfter(time.Second)
+		}
+		if looks := only(a.calls[from:], looksForLost); len(looks) > 1 || a.result() != manifests.RollingBack {
+			t.Errorf("%s, looked %d times", a.result(), len(looks))
 		}
 	})
 	t.Run("nor once nobody looks any more", func(t *testing.T) {

@@ -105,6 +105,30 @@ func TestEachTryHasItsSince(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a new commit, if people ask for what the tags are now, from then on", func(t *testing.T) {
+		a := kept(t)
+		a.pushGood()
+		a.now = a.now.Add(time.Minute)
+		a.seen["v2"] = a.now
+		a.asked[v1alpha1.AnnotationResolveAt] = "now"
+		a.now = a.now.Add(time.Minute)
+		a.poll()
+		if got := a.lastSince(); !got.Equal(a.now) {
+			t.Errorf("since %s, asked at %s", got, a.now)
+		}
+	})
+	t.Run("one that was refused for what another Sync had, from when that is free", func(t *testing.T) {
+		a := kept(t)
+		a.pushGood()
+		a.refuse["Differing"] = fault{reason: "OwnedByAnother"}
+		a.poll()
+		clear(a.refuse)
+		a.now = a.now.Add(time.Hour)
+		a.syncer.Sync(t.Context(), Want{Spec: a.spec, Freed: true})
+		if got := a.lastSince(); !got.Equal(a.now) {
+			t.Errorf("since %s, free at %s", got, a.now)
+		}
+	})
 	t.Run("a restart of one that follows, within the interval", func(t *testing.T) {
 		a := following(t)
 		a.now = a.now.Add(time.Hour)

@@ -132,6 +132,20 @@ func TestImagesThatRunAsTheyAreWrittenAreTold(t *testing.T) {
 	})
 }
 
+func TestWhyAnImageIsNotPinnedIsToldUnderTheSpecAsItIs(t *testing.T) {
+	w := newWorld()
+	w.push("v1", web("local", "registry.local/a:1"))
+	a := newAgent(t, w)
+	a.spec.Images.Exclude = []string{"registry.local/*"}
+	a.settle()
+	a.spec.Images = v1alpha1.Images{Resolve: v1alpha1.ResolveNever}
+	a.gen++
+	a.settle()
+	if got := a.status.Unpinned; len(got) != 1 || got[0].Reason != "spec.images.resolve is Never" || len(a.records) != 1 {
+		t.Errorf("%+v, %d releases", got, len(a.records))
+	}
+}
+
 func TestWhatIsSaidOfUnpinnedImagesIsBounded(t *testing.T) {
 	w := newWorld()
 	var objects []map[string]any
