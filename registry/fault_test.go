@@ -35,6 +35,7 @@ func TestWhereHeadHasNoDigestGetIsAsked(t *testing.T) {
 		if got := server.resolve(t, Options{}, "cart:1")[server.host+"/cart:1"]; got != digest {
 			t.Errorf("%q: got %s, want %s", header, got, digest)
 		}
+		server.expect("GET /v2/", "HEAD "+cart+"1", "GET "+cart+"1", "GET "+cart+digest)
 	}
 }
 
@@ -45,6 +46,56 @@ func TestADigestTheRegistryDoesNotHaveIsRefused(t *testing.T) {
 	if e := server.fail(t, Options{}, "cart:1"); e.Reason != NotFound || !strings.Contains(e.Detail, "does not have the digest") {
 		t.Errorf("got %v", e)
 	}
+	server.expect("GET /v2/", "HEAD "+cart+"1", "GET "+cart+someDigest)
+}
+
+// A release takes what the tag was when it was asked for, as long as the registry has it.
+func TestATagThatMovesMeanwhileIsWhatItWas(t *testing.T) {
+	for _, deleted := range []bool{false, true} {
+		server := serve(t)
+		old := server.push("cart:1")
+		server.push("cart:2")
+		server.on("HEAD "+cart+"1", func(w http.ResponseWriter, r *http.Request) {
+			server.registry.ServeHTTP(w, r)
+			server.move(cart+"2", cart+"1")
+			if deleted {
+				server.behind(http.MethodDelete, cart+old, nil)
+			}
+		})
+		got, err := server.resolver(t, Options{}).Resolve(t.Context(), ask(server.host+"/cart:1"), time.Now())
+		server.expect("GET /v2/", "HEAD "+cart+"1", "GET "+cart+old)
+		if !deleted {
+			if err != nil || got[server.host+"/cart:1"].Digest != old {
+				t.Errorf("got %v, %v", got, err)
+			}
+			continue
+		}
+		if e := firstError(t, err); e.Reason != NotFound || !strings.Contains(e.Detail, "the tag has moved just now") {
+			t.Errorf("got %v", e)
+		}
+	}
+}
+
+// move lets a tag stand for what another does.
+func (s *server) move(from, to string) {
+	manifest := s.behind(http.MethodGet, from, nil)
+	s.behind(http.MethodPut, to, manifest)
+}
+
+// behind asks the registry without being counted.
+func (s *server) behind(method, path string, manifest *httptest.ResponseRecorder) *httptest.ResponseRecorder {
+	s.t.Helper()
+	req := httptest.NewRequest(method, path, nil)
+	if manifest != nil {
+		req = httptest.NewRequest(method, path, manifest.Body)
+		req.Header.Set("Content-Type", manifest.Header().Get("Content-Type"))
+	}
+	answer := httptest.NewRecorder()
+	s.registry.ServeHTTP(answer, req)
+	if answer.Code >= http.StatusBadRequest {
+		s.t.Errorf("%s %s: %d %s", method, path, answer.Code, answer.Body)
+	}
+	return answer
 }
 
 func TestALyingDigestIsRefused(t *testing.T) {
@@ -54,6 +105,7 @@ func TestALyingDigestIsRefused(t *testing.T) {
 	if e := server.fail(t, Options{}, "cart:1"); e.Reason != DigestMismatch || e.Temporary {
 		t.Errorf("got %v", e)
 	}
+	server.expect("GET /v2/", "HEAD "+cart+"1", "GET "+cart+someDigest)
 }
 
 func TestWhatIsNotAnImageIsRefused(t *testing.T) {
@@ -71,6 +123,7 @@ func TestWhatIsNotAnImageIsRefused(t *testing.T) {
 		if e := server.fail(t, Options{}, "cart:1"); e.Reason != UnsupportedMediaType || !strings.Contains(e.Detail, liar.want) {
 			t.Errorf("%+v: got %v", liar, e)
 		}
+		server.expect("GET /v2/", "HEAD "+cart+"1", "GET "+cart+"1", "GET "+cart+digestOf([]byte(liar.body)))
 	}
 }
 
@@ -87,6 +140,7 @@ func TestAnEndlessBodyIsCutOff(t *testing.T) {
 	if e := server.fail(t, Options{}, "cart:1"); e.Reason != TooLarge {
 		t.Errorf("got %v", e)
 	}
+	server.expect("GET /v2/", "HEAD "+cart+"1", "GET "+cart+"1")
 }
 
 func TestASlowRegistryIsATimeout(t *testing.T) {
@@ -106,17 +160,43 @@ func TestASlowRegistryIsATimeout(t *testing.T) {
 		if e := server.fail(t, Options{Timeout: 200 * time.Millisecond}, "cart:1"); e.Reason != Timeout || !e.Temporary {
 			t.Errorf("%s: got %v", name, e)
 		}
+		server.expect("GET /v2/", "HEAD "+cart+"1", "GET "+cart+"1")
 	}
 }
 
-func TestTooManyRequestsIsHeededAtOnce(t *testing.T) {
+func TestNothingIsAskedBeforeRetryAfterIsOver(t *testing.T) {
+	for code, want := range map[int]Reason{http.StatusTooManyRequests: TooManyRequests, http.StatusServiceUnavailable: Unavailable} {
+		server := serve(t)
+		digest := server.push("cart:1")
+		server.on("HEAD "+cart+"1", status(code, http.Header{"Retry-After": {"30"}}))
+		clock := newClock()
+		resolver := server.resolverAt(t, Options{}, clock.now)
+		for _, left := range []time.Duration{30 * time.Second, 30 * time.Second, time.Second} {
+			clock.Time = newClock().Add(30*time.Second - left)
+			_, err := resolver.Resolve(t.Context(), ask(server.host+"/cart:1"), clock.now())
+			if e := firstError(t, err); e.Reason != want || !e.Temporary || e.RetryAfter != left {
+				t.Errorf("got %v after %v", e, e.RetryAfter)
+			}
+		}
+		server.expect("GET /v2/", "HEAD "+cart+"1")
+
+		server.forget()
+		server.on("HEAD "+cart+"1", nil)
+		clock.Time = newClock().Add(30 * time.Second)
+		if _, err := resolver.Resolve(t.Context(), ask(server.host+"/cart:1"), clock.now()); err != nil {
+			t.Error(err)
+		}
+		server.expect("HEAD "+cart+"1", "GET "+cart+digest)
+	}
+}
+
+func TestTooManyRequestsWithoutATimeIsHeededForAMoment(t *testing.T) {
 	server := serve(t)
-	server.on("HEAD "+cart+"1", status(http.StatusTooManyRequests, http.Header{"Retry-After": {"30"}}))
+	server.on("HEAD "+cart+"1", status(http.StatusTooManyRequests, nil))
 	resolver := server.resolver(t, Options{})
 	for range 2 {
 		_, err := resolver.Resolve(t.Context(), ask(server.host+"/cart:1"), time.Now())
-		e := firstError(t, err)
-		if e.Reason != TooManyRequests || !e.Temporary || e.RetryAfter > 30*time.Second || e.RetryAfter < 25*time.Second {
+		if e := firstError(t, err); e.Reason != TooManyRequests || e.RetryAfter > defaultRetryAfter || e.RetryAfter <= 0 {
 			t.Errorf("got %v after %v", e, e.RetryAfter)
 		}
 	}

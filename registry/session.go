@@ -76,7 +76,7 @@ func (s *session) signIn(ctx context.Context) error {
 	if !s.wantsToken() {
 		return nil
 	}
-	return s.getToken(ctx, s.challenge, "")
+	return s.getToken(ctx, "", "")
 }
 
 func (s *session) wantsToken() bool { return strings.EqualFold(s.challenge.Scheme, "bearer") }
@@ -135,8 +135,9 @@ type answered struct{ resp *http.Response }
 
 func (a answered) RoundTrip(*http.Request) (*http.Response, error) { return a.resp, nil }
 
-// getToken takes a kept token, or has one made: one that is not stale, the token that was refused.
-func (s *session) getToken(ctx context.Context, wanted *transport.Challenge, stale string) error {
+// getToken takes a kept token, or has one made: one that is not stale, the token that was refused. Scope is what the
+// registry said that it wants beside pulling.
+func (s *session) getToken(ctx context.Context, scope, stale string) error {
 	if given := s.account.config.RegistryToken; given != "" {
 		s.token, s.fresh = given, true
 		return nil
@@ -145,7 +146,7 @@ func (s *session) getToken(ctx context.Context, wanted *transport.Challenge, sta
 		func(t tokenKept) bool { return t.text != stale && s.now().Before(t.until) },
 		func() (tokenKept, error) {
 			s.fresh = true
-			return s.exchange(ctx, wanted)
+			return s.exchange(ctx, scope)
 		})
 	if err != nil {
 		err = s.refusedSignIn(err)
@@ -160,7 +161,8 @@ func (s *session) getToken(ctx context.Context, wanted *transport.Challenge, sta
 
 // exchange gets a token for pulling from the repository. The registry names the server that makes tokens, and that one is
 // shown the credentials, as the protocol wants it; but only by HTTPS, or where an operator has declared plain HTTP.
-func (s *session) exchange(ctx context.Context, wanted *transport.Challenge) (tokenKept, error) {
+func (s *session) exchange(ctx context.Context, scope string) (tokenKept, error) {
+	wanted := s.challenge
 	realm, err := url.Parse(wanted.Parameters["realm"])
 	if err != nil || realm.Host == "" || realm.User != nil {
 		return tokenKept{}, unavailable("the registry does not say rightly where its tokens are made")
@@ -175,9 +177,9 @@ func (s *session) exchange(ctx context.Context, wanted *transport.Challenge) (to
 			Detail: "its tokens are made at a host without HTTPS, where credentials are not sent; an operator can declare both hosts insecure",
 		}
 	}
-	scopes := []string{"repository:" + s.site.path() + ":pull"}
-	if more := wanted.Parameters["scope"]; more != "" && more != scopes[0] {
-		scopes = []string{more, scopes[0]} // some servers look at the first one only
+	scopes := []string{s.scope()}
+	if scope != "" && scope != s.scope() {
+		scopes = []string{scope, s.scope()} // some servers look at the first one only
 	}
 	at := s.now()
 	token, err := transport.Exchange(ctx, registry, authn.FromConfig(s.account.config), way, scopes, wanted)
@@ -232,23 +234,31 @@ func (s *session) authorize(req *http.Request) {
 	}
 }
 
+func (s *session) scope() string { return "repository:" + s.site.path() + ":pull" }
+
 // renew follows a 401. It tells whether trying once more may help: a kept token may have ended early, and some registries
-// say what they want only when they are asked for a manifest.
+// say what they want only when they are asked for a manifest. What a ping says of a scope does not count: it is about no
+// repository, or about one that stands for any.
 func (s *session) renew(ctx context.Context, resp *http.Response) (bool, error) {
 	wanted, err := challengeOf(ctx, resp)
 	if err != nil || !strings.EqualFold(wanted.Scheme, "bearer") || resp.Request.Response != nil {
 		return false, nil
 	}
+	scope := wanted.Parameters["scope"]
+	known := s.wantsToken()
+	if known && (s.fresh && (scope == "" || scope == s.scope()) || s.account.config.RegistryToken != "") {
+		return false, nil
+	}
 	wanted.Insecure = s.challenge.Insecure
-	had := s.wantsToken()
-	if more := wanted.Parameters["scope"]; had && s.fresh && (more == "" || more == "repository:"+s.site.path()+":pull") {
-		return false, nil
-	}
-	if s.account.config.RegistryToken != "" && had {
-		return false, nil
-	}
 	s.challenge = wanted
-	return true, s.getToken(ctx, wanted, s.token)
+	if !known {
+		never := func(challenge) bool { return false }
+		now := func() (challenge, error) { return challenge{wanted, s.now()}, nil }
+		if _, err := s.challenges.do(ctx, s.site.key(), never, now); err != nil {
+			return false, err
+		}
+	}
+	return true, s.getToken(ctx, scope, s.token)
 }
 
 // refusedSignIn is the error of a ping or a token request.
@@ -256,6 +266,9 @@ func (s *session) refusedSignIn(err error) error {
 	var answer *transport.Error
 	if !errors.As(err, &answer) || errors.As(err, new(*Error)) || errors.As(err, new(*tls.CertificateVerificationError)) {
 		return err // of two pings, by HTTPS and by HTTP, the better reason
+	}
+	if answer.StatusCode == http.StatusNotFound {
+		return unavailable("the registry answered 404 to signing in; it may not be a registry")
 	}
 	return refused(answer.StatusCode, "to signing in")
 }
