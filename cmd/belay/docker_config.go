@@ -40,19 +40,19 @@ func why(err error, source string) string {
 	return strings.TrimPrefix(err.Error(), "reading "+source+": ")
 }
 
-// userCredentials are those of the user's own Docker config, if there is one. Its helper programs are not run.
-func userCredentials() ([]*registry.Credentials, error) {
+// userDockerConfig is the user's own, if there is one. Its helper programs are not run.
+func userDockerConfig() dockerFile {
 	dir := os.Getenv("DOCKER_CONFIG")
 	if dir == "" {
 		home, err := os.UserHomeDir()
 		if err != nil {
-			return nil, nil
+			return ""
 		}
 		dir = filepath.Join(home, ".docker")
 	}
-	credentials, err := dockerFile(filepath.Join(dir, "config.json")).read()
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+	file := filepath.Join(dir, "config.json")
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		return ""
 	}
-	return []*registry.Credentials{credentials}, err
+	return dockerFile(file)
 }

@@ -37,6 +37,11 @@ as you may read them, for at most 10 seconds; --offline leaves it out.`,
 			if err != nil {
 				return err
 			}
+			config, err := flags.ToRESTConfig()
+			if err != nil {
+				return err
+			}
+			i.tags.refuse = apiServers(config.Host)
 			return i.run(cmd, s)
 		},
 	}
@@ -62,18 +67,20 @@ func (i imagesCommand) run(cmd *cobra.Command, s *stored) error {
 	}
 	report := newImagesReport(s.sync, release)
 	var where []manifests.Image
+	counted := false
 	if release != nil {
 		where = release.Objects.Images(placesOf(s.sync.Spec.Images.Paths))
 		containers, err := s.cluster.Containers(cmd.Context(), release.Objects)
 		if err != nil {
 			fmt.Fprintln(cmd.ErrOrStderr(), "belay: not all pods are counted: "+err.Error())
 		}
+		counted = err == nil || len(containers) > 0
 		report.addPods(where, containers)
 	}
 	if resolver != nil {
 		report.askTags(cmd.Context(), s.cluster, resolver, where)
 	}
-	return i.print(cmd, report, release != nil)
+	return i.print(cmd, report, counted)
 }
 
 // print writes the pinned images and, below them, the others.

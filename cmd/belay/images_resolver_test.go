@@ -21,6 +21,8 @@ import (
 	local "github.com/google/go-containerregistry/pkg/registry"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
@@ -39,6 +41,8 @@ type shop struct {
 	password string // the registry's, of the user ana; empty for none
 	objects  map[string]map[string]any
 	read     []string // the paths of the API
+	// forbidden are paths of the API
+	forbidden []string
 }
 
 func openShop(t *testing.T) (*shop, *resolver) {
@@ -71,19 +75,56 @@ func openShop(t *testing.T) (*shop, *resolver) {
 	return s, &resolver{namespace: "shop", cluster: c, registry: asking}
 }
 
-// ServeHTTP is the API server.
+// ServeHTTP is the API server: it reads objects, lists them by their labels, and creates Secrets.
 func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	path := strings.TrimPrefix(r.URL.Path, "/api/v1/namespaces/shop/")
-	s.read = append(s.read, path)
 	w.Header().Set("Content-Type", "application/json")
-	object := s.objects[path]
-	if object == nil {
+	answer := s.objects[path]
+	switch {
+	case slices.Contains(s.forbidden, path):
+		w.WriteHeader(http.StatusForbidden)
+		answer = map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": http.StatusForbidden,
+			"message": path + ` is forbidden: User "ana" cannot list resource "` + path + `" in API group "" in the namespace "shop"`}
+	case r.Method == http.MethodPost:
+		_ = json.NewDecoder(r.Body).Decode(&answer)
+		s.objects[path+"/"+answer["metadata"].(map[string]any)["name"].(string)] = answer
+	case path == "secrets" || path == "pods":
+		answer = s.list(path, r)
+	case answer == nil:
+		s.read = append(s.read, path)
 		w.WriteHeader(http.StatusNotFound)
-		object = map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": http.StatusNotFound}
+		answer = map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": http.StatusNotFound}
+	default:
+		s.read = append(s.read, path)
 	}
-	_ = json.NewEncoder(w).Encode(object)
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+func (s *shop) list(path string, r *http.Request) map[string]any {
+	list := map[string]any{"kind": "List", "apiVersion": "v1", "metadata": map[string]any{}}
+	onlyMetadata := strings.Contains(r.Header.Get("Accept"), "PartialObjectMetadataList")
+	if onlyMetadata {
+		list["kind"], list["apiVersion"] = "PartialObjectMetadataList", "meta.k8s.io/v1"
+	}
+	selector, err := labels.Parse(r.URL.Query().Get("labelSelector"))
+	if err != nil {
+		return nil
+	}
+	items := []any{}
+	for name, object := range s.objects {
+		u := unstructured.Unstructured{Object: object}
+		if !strings.HasPrefix(name, path+"/") || !selector.Matches(labels.Set(u.GetLabels())) {
+			continue
+		}
+		if onlyMetadata {
+			object = map[string]any{"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]}
+		}
+		items = append(items, object)
+	}
+	list["items"] = items
+	return list
 }
 
 // reads is what was read of the API since the last call, sorted.

@@ -19,15 +19,12 @@ const lookTimeout = 10 * time.Second
 type tags struct {
 	insecure []string
 	hostsDir string
+	refuse   []string // hosts that no image may lead to
 }
 
 func (t tags) resolver() (*registry.Resolver, error) {
-	own, err := userCredentials()
-	if err != nil {
-		return nil, err
-	}
 	return registry.New(registry.Options{
-		Credentials: own, Endpoints: registry.Hosts(t.hostsDir), Insecure: t.insecure,
+		Credentials: userDockerConfig().credentials(), Endpoints: registry.Hosts(t.hostsDir), Insecure: t.insecure, Refuse: t.refuse,
 		Proxy: http.ProxyFromEnvironment, UserAgent: userAgent(),
 	})
 }

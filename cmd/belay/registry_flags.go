@@ -2,11 +2,11 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -14,6 +14,7 @@ import (
 
 	"github.com/belay-gitops/belay/manifests"
 	"github.com/belay-gitops/belay/registry"
+	"github.com/belay-gitops/belay/registry/provider"
 )
 
 const (
@@ -27,6 +28,7 @@ type registryFlags struct {
 	hostsDir      string
 	dockerConfig  string
 	imagePaths    string
+	providers     providerFlags
 	checkInterval time.Duration
 }
 
@@ -35,21 +37,18 @@ func (r *registryFlags) addTo(cmd *cobra.Command) {
 	f.StringArrayVar(&r.insecure, "insecure-registry", nil, insecureRegistryUsage)
 	f.StringVar(&r.hostsDir, "registry-hosts-dir", "", registryHostsDirUsage)
 	f.StringVar(&r.dockerConfig, "docker-config", defaultDockerConfig(), "a Docker config.json with the agent's own credentials, shown to a registry after those that pods have; read anew when they are needed")
+	f.StringVar(&r.providers.config, "image-credential-provider-config", "", "the kubelet's file of that flag: programs that are asked for registries' credentials after all others, as clouds have them")
+	f.StringVar(&r.providers.binDir, "image-credential-provider-bin-dir", "", "where those programs are")
 	f.StringVar(&r.imagePaths, "image-paths", "", "a YAML file that says where custom resources name images, for all Syncs: a list like spec.images.paths")
 	f.DurationVar(&r.checkInterval, "image-check-interval", 12*time.Hour, "how often registries are asked whether they still have the digests of the stored releases; 0 for never")
 }
 
-// defaultDockerConfig is the config.json of $DOCKER_CONFIG, where there is one.
+// defaultDockerConfig is the config.json of $DOCKER_CONFIG, where there is one. The agent has no home to look in.
 func defaultDockerConfig() string {
-	dir := os.Getenv("DOCKER_CONFIG")
-	if dir == "" {
+	if os.Getenv("DOCKER_CONFIG") == "" {
 		return ""
 	}
-	file := filepath.Join(dir, "config.json")
-	if _, err := os.Stat(file); err != nil {
-		return ""
-	}
-	return file
+	return string(userDockerConfig())
 }
 
 // imageSettings are the flags, read and found to be right.
@@ -72,10 +71,28 @@ func (r registryFlags) read(apiServers []string) (imageSettings, error) {
 			return imageSettings{}, err
 		}
 	}
+	provider, err := r.providers.read()
+	if err != nil {
+		return imageSettings{}, err
+	}
 	return imageSettings{own: own, places: places, options: registry.Options{
-		Endpoints: registry.Hosts(r.hostsDir), Refuse: apiServers, Insecure: r.insecure,
+		Provider: provider, Endpoints: registry.Hosts(r.hostsDir), Refuse: apiServers, Insecure: r.insecure,
 		Proxy: http.ProxyFromEnvironment, UserAgent: userAgent(),
 	}}, nil
+}
+
+// providerFlags are the kubelet's flags of the same names.
+type providerFlags struct{ config, binDir string }
+
+// read reads the configuration, and finds its programs; nil without one.
+func (p providerFlags) read() (registry.Provider, error) {
+	switch {
+	case p == providerFlags{}:
+		return nil, nil
+	case p.config == "" || p.binDir == "":
+		return nil, errors.New("--image-credential-provider-config and --image-credential-provider-bin-dir go together: give both")
+	}
+	return provider.New(p.config, p.binDir)
 }
 
 // apiServers are the names of the API server: as a kubeconfig has it, and as pods are told it.

@@ -5,10 +5,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/belay-gitops/belay/manifests"
+	"github.com/belay-gitops/belay/registry"
+	"github.com/belay-gitops/belay/sync"
 )
 
 // fileOf is a file with a text in it.
@@ -61,6 +64,51 @@ func TestAnAgentDoesNotStartWithADockerConfigOfNoUse(t *testing.T) {
 	}
 	if _, err := (registryFlags{dockerConfig: fileOf(t, `{"auths": {}}`)}).read(nil); err != nil {
 		t.Error(err)
+	}
+}
+
+// A node's own credential provider, as a shell script. The registry is asked with what it says.
+func TestCredentialProvidersAreAsked(t *testing.T) {
+	s, r := openShop(t)
+	image := s.host + "/cart:1"
+	s.push(image)
+	s.lock("hunter2")
+	dir := t.TempDir()
+	config := filepath.Join(dir, "config.yaml")
+	for name, text := range map[string]string{
+		"config.yaml": "apiVersion: kubelet.config.k8s.io/v1\nkind: CredentialProviderConfig\nproviders:\n- name: cloud\n  apiVersion: credentialprovider.kubelet.k8s.io/v1\n" +
+			"  defaultCacheDuration: 1m\n  matchImages: ['" + s.host + "']\n",
+		"cloud": "#!/bin/sh\nread -r request\ncat <<EOF\n" + `{"kind": "CredentialProviderResponse", "apiVersion": "credentialprovider.kubelet.k8s.io/v1", ` +
+			`"cacheKeyType": "Registry", "auth": {"` + s.host + `": {"username": "ana", "password": "hunter2"}}}` + "\nEOF\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settings, err := registryFlags{insecure: []string{s.host}, providers: providerFlags{config, dir}}.read(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.registry, err = registry.New(settings.options); err != nil {
+		t.Fatal(err)
+	}
+	_, resolved, err := r.Pin(t.Context(), sync.PinRequest{Images: podsOf(t, image), Since: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := resolved[image].Credentials; got != "credential provider cloud" {
+		t.Errorf("with %q", got)
+	}
+}
+
+func TestTheFlagsOfCredentialProvidersGoTogether(t *testing.T) {
+	for _, half := range []providerFlags{{config: "/x"}, {binDir: "/x"}} {
+		if _, err := half.read(); err == nil || !strings.Contains(err.Error(), "go together") {
+			t.Errorf("%+v: %v", half, err)
+		}
+	}
+	if p, err := (providerFlags{}).read(); p != nil || err != nil {
+		t.Errorf("without them: %v, %v", p, err)
 	}
 }
 

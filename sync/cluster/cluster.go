@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -73,7 +74,7 @@ func Connect(config *rest.Config, notify func(types.NamespacedName)) (*Cluster, 
 	return &Cluster{
 		config: config, mapper: mapper, own: own, records: records,
 		watches: watches, pods: newPodWatches(config, mapper, notify),
-		discovery: kinds, handover: newHandover(notify),
+		discovery: kinds, handover: newHandover(notify), platforms: platforms{clock: time.Now},
 	}, nil
 }
 

@@ -23,6 +23,8 @@ const (
 
 // platforms is what the nodes were at the last look.
 type platforms struct {
+	clock func() time.Time
+
 	mu    gosync.Mutex
 	known []string
 	until time.Time
@@ -34,7 +36,7 @@ func (c *Cluster) Platforms(ctx context.Context) ([]string, error) {
 	p := &c.platforms
 	p.mu.Lock() // one asks, and the others that want to know wait for the answer
 	defer p.mu.Unlock()
-	if now := time.Now(); now.Before(p.until) {
+	if p.clock().Before(p.until) {
 		return slices.Clone(p.known), nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, platformsTimeout)
@@ -43,7 +45,7 @@ func (c *Cluster) Platforms(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.known, p.until = known, time.Now().Add(platformsFor)
+	p.known, p.until = known, p.clock().Add(platformsFor)
 	return slices.Clone(known), nil
 }
 

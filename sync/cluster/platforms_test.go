@@ -47,20 +47,21 @@ func TestPlatformsAreThoseOfTheNodes(t *testing.T) {
 
 func TestPlatformsAreAskedForOnceAMinute(t *testing.T) {
 	c, api := reading(t, labelled("a", "linux", "amd64"))
-	for range 3 {
+	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	c.platforms.clock = func() time.Time { return now }
+	for _, look := range []struct {
+		after time.Duration
+		asked []string
+	}{
+		{0, []string{"/api/v1/nodes"}}, {0, nil}, {59 * time.Second, nil}, {time.Second, []string{"/api/v1/nodes"}}, {time.Second, nil},
+	} {
+		now = now.Add(look.after)
 		if got, err := c.Platforms(t.Context()); err != nil || !slices.Equal(got, []string{"linux/amd64"}) {
 			t.Fatalf("got %v, %v", got, err)
 		}
-	}
-	if asked := api.requests(); !slices.Equal(asked, []string{"/api/v1/nodes"}) {
-		t.Errorf("asked for %v", asked)
-	}
-	c.platforms.until = time.Now()
-	if _, err := c.Platforms(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if asked := api.requests(); len(asked) != 1 {
-		t.Errorf("a minute later, asked for %v", asked)
+		if asked := api.requests(); !slices.Equal(asked, look.asked) {
+			t.Errorf("after %v more, asked for %v", look.after, asked)
+		}
 	}
 }
 

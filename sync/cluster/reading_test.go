@@ -7,6 +7,7 @@ import (
 	"strings"
 	gosync "sync"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -64,7 +65,7 @@ func reading(t *testing.T, objects ...string) (*Cluster, *readingAPI) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Cluster{config: config, own: own, records: records, mapper: mapper}, api
+	return &Cluster{config: config, own: own, records: records, mapper: mapper, platforms: platforms{clock: time.Now}}, api
 }
 
 func pathOf(mapping *meta.RESTMapping, u *unstructured.Unstructured) string {
