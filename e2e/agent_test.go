@@ -18,9 +18,9 @@ func agentArgs(c target) []string {
 
 // startAgent runs the agent beside the cluster, as a process of this machine, until the test ends. It has to end by
 // itself on SIGTERM, within the time that a Pod is given.
-func startAgent(t *testing.T, c target) {
+func startAgent(t *testing.T, c target, args ...string) {
 	t.Helper()
-	agent := newAgent(t, c, "--agent-namespace=default")
+	agent := newAgent(t, c, append(args, "--agent-namespace=default")...)
 	t.Cleanup(func() {
 		if err := agent.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Errorf("stopping the agent: %v", err)

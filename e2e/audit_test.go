@@ -35,6 +35,9 @@ func (e auditEvent) isWrite() bool {
 	return strings.HasPrefix(e.UserAgent, "belay/") && !reading && !bookkeeping && !strings.Contains(e.RequestURI, "dryRun=All")
 }
 
+// isCutOff tells a request whose client was gone before the answer, as that of a killed agent. It may have had its effect.
+func (e auditEvent) isCutOff() bool { return e.ResponseStatus.Code >= 499 }
+
 // audit reads the log from a position on, and answers the position of its end. A line that is half written counts
 // the next time.
 func (s *script) audit(from int64) ([]auditEvent, int64, error) {
@@ -59,12 +62,13 @@ func (s *script) audit(from int64) ([]auditEvent, int64, error) {
 	return events, from + int64(len(text)), nil
 }
 
-// cmdMark remembers where the audit log is: `mark`.
+// cmdMark remembers where the audit log is, and what Git and the registries were asked: `mark`.
 func cmdMark(ts *testscript.TestScript, _ bool, _ []string) {
 	s := scriptOf(ts)
 	_, end, err := s.audit(0)
 	ts.Check(err)
 	s.marked = end
+	ts.Check(s.markRequests())
 }
 
 // cmdWrites prints belay's writes in the script's namespace since the last mark, and those of cluster-scoped objects
@@ -83,34 +87,22 @@ func cmdWrites(ts *testscript.TestScript, _ bool, _ []string) {
 	fmt.Fprint(ts.Stdout(), written)
 }
 
-// requests counts what the Git server or the registry was asked.
-func (s *script) requests(service string) (int, error) {
+// requests counts what the Git server or the registry was asked, by "METHOD PATH".
+func (s *script) requests(service string) (map[string]int, error) {
 	answer, err := http.Get(s.Control + "/" + service + "/requests")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer answer.Body.Close()
-	var counted any
+	var counted struct {
+		Requests map[string]int
+		Dropped  int
+	}
 	if err := json.NewDecoder(answer.Body).Decode(&counted); err != nil {
-		return 0, err
+		return nil, fmt.Errorf("reading what the %s server was asked: %w", service, err)
 	}
-	return sum(counted), nil
-}
-
-// sum adds up the numbers of a JSON value.
-func sum(value any) int {
-	total := 0
-	switch v := value.(type) {
-	case float64:
-		return int(v)
-	case map[string]any:
-		for _, member := range v {
-			total += sum(member)
-		}
-	case []any:
-		for _, member := range v {
-			total += sum(member)
-		}
+	if counted.Dropped > 0 {
+		return nil, fmt.Errorf("the %s server has not kept %d requests", service, counted.Dropped)
 	}
-	return total
+	return counted.Requests, nil
 }

@@ -117,15 +117,19 @@ func (s *script) publish(ts *testscript.TestScript) {
 }
 
 // cmdImage makes an image that answers a message over HTTP, or crashes, and pushes it: `image NAME:TAG MESSAGE
-// [--crash]`. $DIGEST is its digest.
+// [--crash]`. It goes to $PRIVATE if that is where NAME begins, or else to the cluster's registry. $DIGEST is its digest.
 func cmdImage(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: image NAME:TAG MESSAGE [--crash]")
 	}
 	s := scriptOf(ts)
-	cmd := exec.Command(s.program, append([]string{"image", "--registry", s.Registry, "--name", args[0],
-		"--builtin", "hello", "--message", args[1]}, args[2:]...)...)
-	out, err := cmd.Output()
+	name, to := args[0], []string{"--registry", s.Registry}
+	if s.private != nil && strings.HasPrefix(name, s.private.address+"/") {
+		name = strings.TrimPrefix(name, s.private.address+"/")
+		to = []string{"--registry", s.private.address, "--username", s.private.user, "--password", s.private.password}
+	}
+	flags := append([]string{"image", "--name", name, "--builtin", "hello", "--message", args[1]}, to...)
+	out, err := exec.Command(s.program, append(flags, args[2:]...)...).Output()
 	if err != nil {
 		ts.Fatalf("making image %s: %v", args[0], err)
 	}
@@ -176,11 +180,4 @@ func cmdService(ts *testscript.TestScript, _ bool, args []string) {
 	if answer.StatusCode >= 300 {
 		ts.Fatalf("%s %s: %s", args[0], args[1], answer.Status)
 	}
-}
-
-// cmdRequests prints how many requests the Git server or the registry has had: `requests git|registry`.
-func cmdRequests(ts *testscript.TestScript, _ bool, args []string) {
-	requests, err := scriptOf(ts).requests(args[0])
-	ts.Check(err)
-	fmt.Fprintln(ts.Stdout(), strconv.Itoa(requests))
 }

@@ -25,6 +25,17 @@ func TestOutages(t *testing.T) {
 	run(t, c, filepath.Join("testdata", "outages"))
 }
 
+// TestRegistries runs the scripts that have registries of their own: Debian's docker-registry, which the agent is told of in
+// a folder such as containerd's certs.d. It looks for digests that are gone every other second.
+func TestRegistries(t *testing.T) {
+	t.Parallel()
+	needDockerRegistry(t)
+	c := startSimulated(t)
+	c.certsD = t.TempDir()
+	startAgent(t, c, "--registry-hosts-dir="+c.certsD, "--image-check-interval=2s")
+	run(t, c, filepath.Join("testdata", "registries"))
+}
+
 // TestRealNode runs the scripts that need a kubelet. The agent is the shipped Pod there, with the shipped rights.
 func TestRealNode(t *testing.T) {
 	t.Parallel()
@@ -50,6 +61,7 @@ func run(t *testing.T, c target, dir string) {
 			"until":    cmdUntil,
 			"mark":     cmdMark,
 			"writes":   cmdWrites,
+			"registry": cmdRegistry,
 			"requests": cmdRequests,
 			"elapsed":  cmdElapsed,
 			"service":  cmdService,
@@ -70,6 +82,7 @@ func prepare(env *testscript.Env, c target) error {
 	env.Setenv("KUBECONFIG", s.kubeconfig)
 	env.Setenv("REGISTRY", c.Registry)
 	env.Setenv("REPO", s.repository)
+	env.Setenv("CERTSD", c.certsD)
 	env.Setenv("GIT", c.Git)
 	env.Setenv("GITROOT", c.GitRoot)
 	env.Setenv("KUBECTL", c.Kubectl)

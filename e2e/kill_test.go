@@ -147,9 +147,15 @@ func (s *script) written(t *testing.T, from int64) {
 // await polls a condition of the world outside, which calls nobody.
 func await(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(soon); !condition(); time.Sleep(20 * time.Millisecond) {
+	awaitWithin(t, soon, 20*time.Millisecond, what, condition)
+}
+
+// awaitWithin polls a condition that takes longer than others, or costs more to look at.
+func awaitWithin(t *testing.T, most, every time.Duration, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(most); !condition(); time.Sleep(every) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited %s for %s in vain", soon, what)
+			t.Fatalf("waited %s for %s in vain", most, what)
 		}
 	}
 }

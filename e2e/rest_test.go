@@ -43,11 +43,15 @@ func TestNoRequestAtRest(t *testing.T) {
 
 func (s *script) polls(t *testing.T) int {
 	t.Helper()
-	count, err := s.requests("git")
+	counts, err := s.requests("git")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return count
+	total := 0
+	for _, count := range counts {
+		total += count
+	}
+	return total
 }
 
 // requestsOf reads how many requests an agent has made to the API server.
@@ -78,10 +82,18 @@ func requestsOf(t *testing.T, address string) int {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeLoopback()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	return address
+}
+
+// freeLoopback is an address of this machine that nobody listens at.
+func freeLoopback() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return listener.Addr().String(), listener.Close()
 }

@@ -20,8 +20,11 @@ type script struct {
 	clone      string // path
 	kubeconfig string // path; names the script's namespace
 	api        api
-	marked     int64 // the end of the audit log at the last mark
+	private    *privateRegistry // nil until the script starts it
+	marked     int64            // the end of the audit log at the last mark
 	started    time.Time
+
+	markedRequests map[string]map[string]int // what each service had been asked at the last mark, by "METHOD PATH"
 }
 
 type scriptKey struct{}

@@ -25,6 +25,7 @@ type target struct {
 	Kubectl    string `json:"kubectl"`
 	Node       string `json:"node"`
 	program    string // the cluster command, for making images
+	certsD     string // path of the folder, such as containerd's certs.d, in which the agent is told of registries; or empty
 }
 
 // startCluster starts a cluster that ends with the test, or takes the one that E2E_CLUSTER names. Tests on a real node

@@ -71,6 +71,8 @@ func (a *finder) add(at *site, p place, label string) {
 	case left != "":
 	case image == "auto" && isInjected(at):
 		left = "Istio writes the image when it makes the pod"
+	case at.key == annotationProxy && !strings.Contains(image, "/"):
+		left = "Istio adds its own registry and tag"
 	case isFilledIn(image) && (a.custom || !p.podSpec):
 		left = "it is filled in when it runs"
 	}
@@ -122,15 +124,19 @@ func (at *site) nameOr(otherwise string) string {
 	return otherwise
 }
 
-// isFilledIn tells what is no image yet: the parameters of Tekton, $(params.image), and of Argo, {{inputs.parameters.image}},
-// and the variables of a container's args.
+// isFilledIn tells what is no image yet: the parameters of Tekton, $(params.image), and of Argo,
+// {{inputs.parameters.image}}, and the variables of a container's args.
 func isFilledIn(image string) bool {
 	return strings.Contains(image, "$(") || strings.Contains(image, "${") || strings.Contains(image, "{{")
 }
 
-// isInjected tells the containers of pod templates that Istio's webhook fills in, as those of its gateways
-// (https://istio.io/latest/docs/setup/additional-setup/gateway/).
+// isInjected tells the containers that Istio's webhook fills in, as those of its gateways: by their name, since a
+// label of the namespace may ask for it, or by what the pod template asks for
+// (https://istio.io/latest/docs/reference/config/analysis/ist0146/).
 func isInjected(at *site) bool {
+	if textAt(at.holder.value, "name") == "istio-proxy" {
+		return true
+	}
 	for s := at; s != nil; s = s.holder {
 		template, _ := s.value.(map[string]any)
 		metadata, isTemplate := template["metadata"].(map[string]any)

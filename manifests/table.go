@@ -134,8 +134,11 @@ var (
 	sparkImages    = "image " + below("driver executor", "image initContainers[*].image sidecars[*].image")
 )
 
-// templateAnnotations are annotations of a pod template that name images: of Istio's proxy.
-var templateAnnotations = []fieldPath{mustParse("metadata.annotations[sidecar.istio.io/proxyImage]")}
+// annotationProxy names the proxy that Istio adds to a pod.
+const annotationProxy = "sidecar.istio.io/proxyImage"
+
+// templateAnnotations are annotations of a pod template that name images.
+var templateAnnotations = []fieldPath{mustParse("metadata.annotations[" + annotationProxy + "]")}
 
 // podImages are the places of images within a pod spec.
 var podImages = []fieldPath{

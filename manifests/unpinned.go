@@ -33,7 +33,7 @@ func (s Set) Unpinned(pins Pins, more []Place, why func(image string) string) []
 			if reason == "" && why != nil {
 				reason = why(f.image)
 			}
-			all = append(all, Unpinned{o, f.of(o).Where(), f.image, reasonOr(reason, o, "it is not resolved")})
+			all = append(all, Unpinned{o, Image{Container: f.label}.Where(), f.image, reasonOr(reason, o, "it is not resolved")})
 		}
 		for _, at := range o.likelyImages() {
 			image, _ := at.value.(string)
@@ -115,7 +115,7 @@ func isImageField(key string) bool {
 }
 
 // imageGrammar is that of an image: a host with a port, names, a tag and a digest
-// (https://github.com/distribution/reference/blob/main/reference.go), with no more than it takes to tell one from other texts.
+// (https://github.com/distribution/reference/blob/main/reference.go), as far as it takes to tell one from other texts.
 var imageGrammar = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]+)?/)?` +
 	`([a-z0-9][a-z0-9._-]*(?:/[a-z0-9][a-z0-9._-]*)*)` +
 	`(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@[a-z0-9]+:[a-f0-9]{32,})?$`)

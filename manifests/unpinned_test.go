@@ -1,7 +1,6 @@
 package manifests
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -133,41 +132,49 @@ func TestNothingIsGuessedInTheKindsOfKubernetes(t *testing.T) {
 
 // Istio's webhook replaces the word when the pod is made; a registry would be asked for docker.io/library/auto.
 func TestTheImageOfAnInjectedContainerIsNone(t *testing.T) {
-	const gateway = `
+	gateway := func(name, metadata, image string) Set {
+		return set(t, `
 apiVersion: apps/v1
 kind: Deployment
-metadata: {name: gateway}
+metadata: {name: gateway, labels: {sidecar.istio.io/inject: "true"}}
 spec:
   template:
-    metadata: {labels: {app: gateway}, annotations: {a: b}}
-    spec: {containers: [{name: istio-proxy, image: auto}]}`
-	for _, metadata := range []string{"labels: {sidecar.istio.io/inject: \"true\"}", "annotations: {inject.istio.io/templates: gateway}"} {
-		text := strings.Replace(gateway, "labels: {app: gateway}, annotations: {a: b}", metadata, 1)
-		s := set(t, text)
+    metadata: {`+metadata+`}
+    spec: {containers: [{name: `+name+`, image: `+image+`}]}`)
+	}
+	const label, annotation, neither = `labels: {sidecar.istio.io/inject: "true"}`, `annotations: {inject.istio.io/templates: gateway}`, `labels: {app: a}`
+	for _, s := range []Set{gateway("a", label, "auto"), gateway("a", annotation, "auto"), gateway("istio-proxy", neither, "auto")} {
 		if got := s.Images(nil); len(got) != 0 {
-			t.Errorf("%s: listed: %v", metadata, got)
+			t.Errorf("listed: %v", got)
 		}
 		pinned, err := s.Pin(Pins{"auto": "auto" + digest}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if pinned.Digest() != s.Digest() {
-			t.Errorf("%s: pinned", metadata)
+			t.Error("pinned")
 		}
-		want := []unpinned{{"container istio-proxy", "auto", "Istio writes the image when it makes the pod"}}
-		if diff := cmp.Diff(want, left(s, nil, nil, nil)); diff != "" {
-			t.Error(diff)
-		}
-	}
-	outside := strings.Replace(gateway, "{name: gateway}", `{name: gateway, labels: {sidecar.istio.io/inject: "true"}}`, 1)
-	for _, text := range []string{gateway, outside} {
-		if got := set(t, text).Images(nil); len(got) != 1 {
-			t.Errorf("without injection, auto is an image like others: %v", got)
+		got := left(s, Pins{"auto": "auto" + digest}, nil, nil)
+		if len(got) != 1 || got[0].Image != "auto" || got[0].Reason != "Istio writes the image when it makes the pod" {
+			t.Errorf("got %v", got)
 		}
 	}
-	other := strings.Replace(strings.Replace(gateway, "app: gateway", `sidecar.istio.io/inject: "true"`, 1), "image: auto", "image: acme/auto", 1)
-	if got := set(t, other).Images(nil); len(got) != 1 {
-		t.Errorf("an injected pod has other images: %v", got)
+	for _, s := range []Set{gateway("a", neither, "auto"), gateway("istio-proxy", label, "acme/auto"), gateway("a", label, "acme/a:1")} {
+		if got := s.Images(nil); len(got) != 1 {
+			t.Errorf("an image like others is not listed: %v", contents(s))
+		}
+	}
+}
+
+// What has no slash is put between the registry and the tag of Istio's own settings.
+func TestAProxyWithoutARegistryIsLeftToIstio(t *testing.T) {
+	s := set(t, "apiVersion: v1\nkind: Pod\nmetadata: {name: a, annotations: {sidecar.istio.io/proxyImage: proxyv2}}\nspec: {containers: []}")
+	want := []unpinned{{"annotation sidecar.istio.io/proxyImage", "proxyv2", "Istio adds its own registry and tag"}}
+	if diff := cmp.Diff(want, left(s, nil, nil, nil)); diff != "" {
+		t.Error(diff)
+	}
+	if got := s.Images(nil); len(got) != 0 {
+		t.Errorf("listed: %v", got)
 	}
 }
 

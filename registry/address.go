@@ -4,7 +4,6 @@ import (
 	"net"
 	"net/netip"
 	"strings"
-	"syscall"
 )
 
 // hosts is a set of host[:port].
@@ -79,17 +78,11 @@ func within(addr netip.Addr, prefixes []netip.Prefix) bool {
 	return false
 }
 
-// refuseAddress is a [net.Dialer] Control: it sees the address that is about to be
-// connected to, after DNS, so a name cannot be looked up twice to deceive it.
-func refuseAddress(allow []netip.Prefix) func(network, address string, _ syscall.RawConn) error {
-	return func(_, address string, _ syscall.RawConn) error {
-		addr, err := netip.ParseAddrPort(address)
-		if err == nil && reachable(addr.Addr(), allow) {
-			return nil
-		}
-		return &Error{
-			Reason: AddressRefused,
-			Detail: "it leads to a private, loopback or metadata address; an operator can allow that network or declare the host",
-		}
+// hostKey names a host in what is remembered of it, and in what is told.
+func hostKey(authority string) string {
+	host, port := splitPort(authority)
+	if port == "" {
+		return dockerHub(host)
 	}
+	return net.JoinHostPort(host, port)
 }

@@ -6,14 +6,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
-
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
 // Reason says in a word, fit for a condition, why an image was not resolved.
@@ -22,8 +19,11 @@ type Reason string
 // The reasons there are.
 const (
 	AddressRefused       Reason = "AddressRefused"       // it leads where registries have no business to be
+	Busy                 Reason = "Busy"                 // this agent has asked the registry enough for now
 	DigestMismatch       Reason = "DigestMismatch"       // the bytes are not those of the digest
+	EndpointsUnreadable  Reason = "EndpointsUnreadable"  // where to ask for it is not known
 	InvalidReference     Reason = "InvalidReference"     // it cannot be read
+	NodesUnknown         Reason = "NodesUnknown"         // what it must run on is not known
 	NotFound             Reason = "NotFound"             // no such repository or tag
 	PlatformMissing      Reason = "PlatformMissing"      // it runs on none of the nodes
 	Redirected           Reason = "Redirected"           // a redirect was not followed
@@ -51,7 +51,13 @@ type Error struct {
 }
 
 // Error is one line.
-func (e *Error) Error() string { return "resolving " + printable(e.Image) + ": " + e.Detail }
+func (e *Error) Error() string {
+	verb := "resolving "
+	if e.Reason.ofSignatures() {
+		verb = "verifying "
+	}
+	return verb + printable(e.Image) + ": " + e.Detail
+}
 
 // printable quotes an image that would not show as one short word.
 func printable(image string) string {
@@ -108,38 +114,6 @@ func unavailable(detail string) *Error {
 	return &Error{Reason: Unavailable, Detail: detail, Temporary: true}
 }
 
-// refused is the error of a manifest request that was answered with status.
-func refused(account account, status int) *Error {
-	switch status {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return unauthorized(account)
-	case http.StatusNotFound:
-		return &Error{Reason: NotFound, Detail: "the registry has no such tag"}
-	}
-	return unavailable("the registry answered " + strconv.Itoa(status) + " instead of a manifest")
-}
-
-// refusedSignIn is the error of a ping or a token request.
-func refusedSignIn(account account, err error) error {
-	var answer *transport.Error
-	if !errors.As(err, &answer) || errors.As(err, new(*tls.CertificateVerificationError)) {
-		return err
-	}
-	switch answer.StatusCode {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return unauthorized(account)
-	}
-	return unavailable("the registry answered " + strconv.Itoa(answer.StatusCode) + " to signing in")
-}
-
-func unauthorized(account account) *Error {
-	host := hostOf(account.repository)
-	if account.anonymous() {
-		return &Error{Reason: Unauthorized, Detail: "no credentials for " + host + " were found, and without them it cannot be read; it may not exist"}
-	}
-	return &Error{Reason: Unauthorized, Detail: "the credentials for " + host + " were refused; they must allow to pull it"}
-}
-
 // join puts the error to act on first: what is permanent, then the longest wait,
 // then the order of errs, which is that of the images.
 func join(errs []*Error) error {
@@ -164,12 +138,12 @@ func join(errs []*Error) error {
 
 // Describe tells the reason, whether trying again may help, and how long to wait at least. Unlike Temporary, which
 // speaks of this registry as it is, it reckons with people: a tag is often pushed a moment after the commit that
-// names it, and a credential is mended without a commit.
+// names it, and signed a moment after that, and a credential, a key or a signature is mended without a commit.
 func (e *Error) Describe() (reason string, temporary bool, after time.Duration) {
 	switch e.Reason {
-	case NotFound:
+	case NotFound, NotSigned:
 		return string(e.Reason), true, e.RetryAfter
-	case Unauthorized:
+	case Unauthorized, SignedByOtherKeys, SignedOtherDigest, SignatureUnreadable, TooManySignatures:
 		return string(e.Reason), true, max(e.RetryAfter, time.Minute)
 	}
 	return string(e.Reason), e.Temporary, e.RetryAfter

@@ -1,6 +1,8 @@
 package registry
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -8,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
@@ -34,6 +35,7 @@ func TestWhereHeadHasNoDigestGetIsAsked(t *testing.T) {
 		if got := server.resolve(t, Options{}, "cart:1")[server.host+"/cart:1"]; got != digest {
 			t.Errorf("%q: got %s, want %s", header, got, digest)
 		}
+		server.expect("GET /v2/", "HEAD "+cart+"1", "GET "+cart+"1", "GET "+cart+digest)
 	}
 }
 
@@ -44,6 +46,56 @@ func TestADigestTheRegistryDoesNotHaveIsRefused(t *testing.T) {
 	if e := server.fail(t, Options{}, "cart:1"); e.Reason != NotFound || !strings.Contains(e.Detail, "does not have the digest") {
 		t.Errorf("got %v", e)
 	}
+	server.expect("GET /v2/", "HEAD "+cart+"1", "GET "+cart+someDigest)
+}
+
+// A release takes what the tag was when it was asked for, as long as the registry has it.
+func TestATagThatMovesMeanwhileIsWhatItWas(t *testing.T) {
+	for _, deleted := range []bool{false, true} {
+		server := serve(t)
+		old := server.push("cart:1")
+		server.push("cart:2")
+		server.on("HEAD "+cart+"1", func(w http.ResponseWriter, r *http.Request) {
+			server.registry.ServeHTTP(w, r)
+			server.move(cart+"2", cart+"1")
+			if deleted {
+				server.behind(http.MethodDelete, cart+old, nil)
+			}
+		})
+		got, err := server.resolver(t, Options{}).Resolve(t.Context(), ask(server.host+"/cart:1"), time.Now())
+		server.expect("GET /v2/", "HEAD "+cart+"1", "GET "+cart+old)
+		if !deleted {
+			if err != nil || got[server.host+"/cart:1"].Digest != old {
+				t.Errorf("got %v, %v", got, err)
+			}
+			continue
+		}
+		if e := firstError(t, err); e.Reason != NotFound || !strings.Contains(e.Detail, "the tag has moved just now") {
+			t.Errorf("got %v", e)
+		}
+	}
+}
+
+// move lets a tag stand for what another does.
+func (s *server) move(from, to string) {
+	manifest := s.behind(http.MethodGet, from, nil)
+	s.behind(http.MethodPut, to, manifest)
+}
+
+// behind asks the registry without being counted.
+func (s *server) behind(method, path string, manifest *httptest.ResponseRecorder) *httptest.ResponseRecorder {
+	s.t.Helper()
+	req := httptest.NewRequest(method, path, nil)
+	if manifest != nil {
+		req = httptest.NewRequest(method, path, manifest.Body)
+		req.Header.Set("Content-Type", manifest.Header().Get("Content-Type"))
+	}
+	answer := httptest.NewRecorder()
+	s.registry.ServeHTTP(answer, req)
+	if answer.Code >= http.StatusBadRequest {
+		s.t.Errorf("%s %s: %d %s", method, path, answer.Code, answer.Body)
+	}
+	return answer
 }
 
 func TestALyingDigestIsRefused(t *testing.T) {
@@ -53,6 +105,7 @@ func TestALyingDigestIsRefused(t *testing.T) {
 	if e := server.fail(t, Options{}, "cart:1"); e.Reason != DigestMismatch || e.Temporary {
 		t.Errorf("got %v", e)
 	}
+	server.expect("GET /v2/", "HEAD "+cart+"1", "GET "+cart+someDigest)
 }
 
 func TestWhatIsNotAnImageIsRefused(t *testing.T) {
@@ -70,6 +123,7 @@ func TestWhatIsNotAnImageIsRefused(t *testing.T) {
 		if e := server.fail(t, Options{}, "cart:1"); e.Reason != UnsupportedMediaType || !strings.Contains(e.Detail, liar.want) {
 			t.Errorf("%+v: got %v", liar, e)
 		}
+		server.expect("GET /v2/", "HEAD "+cart+"1", "GET "+cart+"1", "GET "+cart+digestOf([]byte(liar.body)))
 	}
 }
 
@@ -86,6 +140,7 @@ func TestAnEndlessBodyIsCutOff(t *testing.T) {
 	if e := server.fail(t, Options{}, "cart:1"); e.Reason != TooLarge {
 		t.Errorf("got %v", e)
 	}
+	server.expect("GET /v2/", "HEAD "+cart+"1", "GET "+cart+"1")
 }
 
 func TestASlowRegistryIsATimeout(t *testing.T) {
@@ -105,17 +160,43 @@ func TestASlowRegistryIsATimeout(t *testing.T) {
 		if e := server.fail(t, Options{Timeout: 200 * time.Millisecond}, "cart:1"); e.Reason != Timeout || !e.Temporary {
 			t.Errorf("%s: got %v", name, e)
 		}
+		server.expect("GET /v2/", "HEAD "+cart+"1", "GET "+cart+"1")
 	}
 }
 
-func TestTooManyRequestsIsHeededAtOnce(t *testing.T) {
+func TestNothingIsAskedBeforeRetryAfterIsOver(t *testing.T) {
+	for code, want := range map[int]Reason{http.StatusTooManyRequests: TooManyRequests, http.StatusServiceUnavailable: Unavailable} {
+		server := serve(t)
+		digest := server.push("cart:1")
+		server.on("HEAD "+cart+"1", status(code, http.Header{"Retry-After": {"30"}}))
+		clock := newClock()
+		resolver := server.resolverAt(t, Options{}, clock.now)
+		for _, left := range []time.Duration{30 * time.Second, 30 * time.Second, time.Second} {
+			clock.Time = newClock().Add(30*time.Second - left)
+			_, err := resolver.Resolve(t.Context(), ask(server.host+"/cart:1"), clock.now())
+			if e := firstError(t, err); e.Reason != want || !e.Temporary || e.RetryAfter != left {
+				t.Errorf("got %v after %v", e, e.RetryAfter)
+			}
+		}
+		server.expect("GET /v2/", "HEAD "+cart+"1")
+
+		server.forget()
+		server.on("HEAD "+cart+"1", nil)
+		clock.Time = newClock().Add(30 * time.Second)
+		if _, err := resolver.Resolve(t.Context(), ask(server.host+"/cart:1"), clock.now()); err != nil {
+			t.Error(err)
+		}
+		server.expect("HEAD "+cart+"1", "GET "+cart+digest)
+	}
+}
+
+func TestTooManyRequestsWithoutATimeIsHeededForAMoment(t *testing.T) {
 	server := serve(t)
-	server.on("HEAD "+cart+"1", status(http.StatusTooManyRequests, http.Header{"Retry-After": {"30"}}))
+	server.on("HEAD "+cart+"1", status(http.StatusTooManyRequests, nil))
 	resolver := server.resolver(t, Options{})
 	for range 2 {
-		_, err := resolver.Resolve(t.Context(), []string{server.host + "/cart:1"})
-		e := firstError(t, err)
-		if e.Reason != TooManyRequests || !e.Temporary || e.RetryAfter > 30*time.Second || e.RetryAfter < 25*time.Second {
+		_, err := resolver.Resolve(t.Context(), ask(server.host+"/cart:1"), time.Now())
+		if e := firstError(t, err); e.Reason != TooManyRequests || e.RetryAfter > defaultRetryAfter || e.RetryAfter <= 0 {
 			t.Errorf("got %v after %v", e, e.RetryAfter)
 		}
 	}
@@ -128,11 +209,11 @@ func TestOneAccountsTooManyRequestsIsNotAnothers(t *testing.T) {
 	server.on("GET /v2/", status(http.StatusTooManyRequests, http.Header{"Retry-After": {"30"}}))
 	resolver := server.resolver(t, Options{})
 	images := []string{server.host + "/cart:1"}
-	if _, err := resolver.Resolve(t.Context(), images); err == nil {
+	if _, err := resolver.Resolve(t.Context(), ask(images...), time.Now()); err == nil {
 		t.Fatal("no error")
 	}
 	server.on("GET /v2/", nil)
-	if _, err := resolver.With(keychain{"ana", "pw"}).Resolve(t.Context(), images); err != nil {
+	if _, err := resolver.Resolve(t.Context(), []Query{{images[0], login(t, server.host, "ana", "pw")}}, time.Now()); err != nil {
 		t.Error(err)
 	}
 }
@@ -173,7 +254,7 @@ func TestBasicCredentialsAreUsed(t *testing.T) {
 	server := serve(t)
 	digest := server.push("cart:1")
 	server.protect("ana", "pw")
-	got := server.resolve(t, Options{Keychain: keychain{"ana", "pw"}}, "cart:1")
+	got := server.resolve(t, Options{Credentials: login(t, server.host, "ana", "pw")}, "cart:1")
 	if got[server.host+"/cart:1"] != digest {
 		t.Errorf("got %v", got)
 	}
@@ -183,14 +264,14 @@ func TestRefusedCredentialsAreNotTriedWithout(t *testing.T) {
 	server := serve(t)
 	server.protect("ana", "pw")
 	for _, test := range []struct {
-		keychain authn.Keychain
-		want     string
+		opts Options
+		want string
 	}{
-		{nil, "no credentials for " + server.host + " were found"},
-		{keychain{"ana", "wrong"}, "the credentials for " + server.host + " were refused"},
-		{broken{}, "the credentials for it cannot be read"},
+		{Options{}, "no credentials for " + server.host + " were found"},
+		{Options{Credentials: login(t, server.host, "ana", "wrong")}, server.host + " refused the credentials of Docker config of ana; they must allow to pull it"},
+		{Options{Provider: broken{}}, "the credential provider has failed: "},
 	} {
-		e := server.fail(t, Options{Keychain: test.keychain}, "cart:1")
+		e := server.fail(t, test.opts, "cart:1")
 		if e.Reason != Unauthorized || !strings.HasPrefix(e.Detail, test.want) || strings.Contains(e.Error(), "wrong") {
 			t.Errorf("got %v, want %s", e, test.want)
 		}
@@ -203,7 +284,7 @@ func TestATokenIsFetchedOncePerRepository(t *testing.T) {
 		server := serve(t)
 		one, two := server.push("cart:1"), server.push("cart:2")
 		server.wantToken(field)
-		server.resolve(t, Options{Keychain: keychain{"ana", "pw"}}, "cart:1", "cart:2")
+		server.resolve(t, Options{Credentials: login(t, server.host, "ana", "pw")}, "cart:1", "cart:2")
 		server.expect("GET /token", "GET /v2/", "GET "+cart+one, "GET "+cart+two, "HEAD "+cart+"1", "HEAD "+cart+"2")
 	}
 }
@@ -211,23 +292,27 @@ func TestATokenIsFetchedOncePerRepository(t *testing.T) {
 func TestARefusedTokenIsUnauthorized(t *testing.T) {
 	server := serve(t)
 	server.wantToken("token")
-	e := server.fail(t, Options{Keychain: keychain{"ana", "wrong"}}, "cart:1")
-	if e.Reason != Unauthorized || !strings.Contains(e.Detail, "were refused") {
+	e := server.fail(t, Options{Credentials: login(t, server.host, "ana", "wrong")}, "cart:1")
+	if e.Reason != Unauthorized || !strings.Contains(e.Detail, "refused the credentials of Docker config of ana") {
 		t.Errorf("got %v", e)
 	}
 }
 
-// keychain has one user for every registry.
-type keychain struct{ username, password string }
-
-func (k keychain) Resolve(authn.Resource) (authn.Authenticator, error) {
-	return &authn.Basic{Username: k.username, Password: k.password}, nil
+// login is a Docker config with one user for one host.
+func login(t *testing.T, host, username, password string) []*Credentials {
+	t.Helper()
+	text := fmt.Sprintf(`{"auths": {%q: {"username": %q, "password": %q}}}`, host, username, password)
+	credentials, err := DockerConfig("Docker config of "+username, []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []*Credentials{credentials}
 }
 
 type broken struct{}
 
-func (broken) Resolve(authn.Resource) (authn.Authenticator, error) {
-	return nil, fmt.Errorf("wrong password hunter2 in Secret")
+func (broken) Credentials(context.Context, string) (*Credentials, error) {
+	return nil, fmt.Errorf("the program ended with status 1")
 }
 
 // protect asks for basic credentials from now on.
@@ -241,18 +326,32 @@ func (s *server) protect(username, password string) {
 	})
 }
 
+// setToken makes a token the only one that is good; without one none is.
+func (s *server) setToken(token string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.token = token
+}
+
+func (s *server) wanted() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.token
+}
+
 // wantToken asks for a bearer token, given to ana in that field of the answer.
 func (s *server) wantToken(field string) {
+	s.setToken("opaque")
 	challenge := http.Header{"Www-Authenticate": {`Bearer realm="http://` + s.host + `/token",service="x"`}}
 	s.on("GET /token", func(w http.ResponseWriter, r *http.Request) {
 		if _, p, _ := r.BasicAuth(); p != "pw" || r.URL.Query().Get("scope") != "repository:cart:pull" {
 			status(http.StatusUnauthorized, nil)(w, r)
 			return
 		}
-		fmt.Fprintf(w, `{%q: "opaque"}`, field)
+		fmt.Fprintf(w, `{%q: %q}`, field, cmp.Or(s.wanted(), "outdated"))
 	})
 	s.on("*", func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") != "Bearer opaque" {
+		if wanted := s.wanted(); wanted == "" || r.Header.Get("Authorization") != "Bearer "+wanted {
 			status(http.StatusUnauthorized, challenge)(w, r)
 			return
 		}

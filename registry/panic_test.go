@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestAPanicBesideOthersReachesTheCaller(t *testing.T) {
@@ -17,7 +18,7 @@ func TestAPanicBesideOthersReachesTheCaller(t *testing.T) {
 	}
 	cause := func() (cause any) {
 		defer func() { cause = recover() }()
-		_, _ = resolver.Resolve(t.Context(), []string{"registry.example.com/cart:1"})
+		_, _ = resolver.Resolve(t.Context(), ask("registry.example.com/cart:1"), time.Now())
 		return nil
 	}()
 	if text, _ := cause.(string); !strings.HasPrefix(text, "no such index\n") {

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,32 +9,66 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// checkPlatforms is satisfied by any one of the platforms: which nodes of a mixed
-// cluster a pod may run on is not known here.
-func checkPlatforms(index v1.IndexManifest, want []v1.Platform) error {
-	if len(want) == 0 {
-		return nil
-	}
-	var have []string
+// maxPlatforms is how many platforms of one index are remembered. Images have a dozen.
+const maxPlatforms = 100
+
+// platformsOf are the distinct platforms that an index is for, without what nodes do not ask for. They are kept, so there
+// is an end to them.
+func platformsOf(index v1.IndexManifest) []v1.Platform {
+	var platforms []v1.Platform
 	for _, m := range index.Manifests {
 		if m.Platform == nil || m.Platform.OS == "unknown" {
 			continue // an attestation
 		}
-		platform := normalized(*m.Platform)
+		p := normalized(v1.Platform{
+			OS: m.Platform.OS, Architecture: m.Platform.Architecture, Variant: m.Platform.Variant, OSVersion: m.Platform.OSVersion,
+		})
+		known := slices.ContainsFunc(platforms, func(other v1.Platform) bool { return other.Equals(p) })
+		if !known && len(p.String()) <= 128 && len(platforms) < maxPlatforms {
+			platforms = append(platforms, p)
+		}
+	}
+	return platforms
+}
+
+// checkPlatforms is satisfied by any one of the platforms: which nodes of a mixed cluster a pod may run on is not known
+// here.
+func checkPlatforms(have, want []v1.Platform) error {
+	if len(want) == 0 {
+		return nil
+	}
+	var offered, asked []string
+	for _, platform := range have {
 		if slices.ContainsFunc(want, platform.Satisfies) {
 			return nil
 		}
-		have = append(have, platformName(platform))
+		offered = append(offered, platformName(platform))
 	}
-	slices.Sort(have)
-	var names []string
 	for _, platform := range want {
-		names = append(names, platform.String())
+		asked = append(asked, platform.String())
 	}
+	slices.Sort(offered)
 	return &Error{
 		Reason: PlatformMissing,
-		Detail: fmt.Sprintf("the nodes are %s, and the image is for %s", list(names), list(slices.Compact(have))),
+		Detail: fmt.Sprintf("the nodes are %s, and the image is for %s", list(asked), list(slices.Compact(offered))),
 	}
+}
+
+// nodePlatforms asks for the platforms of the nodes. Who does not know them does not know what the image is for either,
+// so that is an error.
+func (r *Resolver) nodePlatforms(ctx context.Context) ([]v1.Platform, error) {
+	if r.platforms == nil {
+		return nil, nil
+	}
+	names, err := r.platforms(ctx)
+	if err != nil {
+		return nil, &Error{Reason: NodesUnknown, Detail: "the platforms of the nodes are not known: " + printable(err.Error()), Temporary: true}
+	}
+	platforms, err := parsePlatforms(names)
+	if err != nil {
+		return nil, &Error{Reason: NodesUnknown, Detail: "the platforms of the nodes are not known: " + err.Error(), Temporary: true}
+	}
+	return platforms, nil
 }
 
 func parsePlatforms(names []string) ([]v1.Platform, error) {

@@ -2,7 +2,6 @@ package registry
 
 import (
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -72,18 +71,6 @@ func Pinned(image, digest string) (string, error) {
 		repository = repository[:colon]
 	}
 	return repository + "@" + digest, nil
-}
-
-// parseAll parses the distinct images, sorted, so that whatever follows has an
-// order that does not depend on the caller's.
-func parseAll(images []string) ([]reference, error) {
-	distinct := slices.Compact(slices.Sorted(slices.Values(images)))
-	refs := make([]reference, len(distinct))
-	errs := make([]*Error, len(distinct))
-	for i, image := range distinct {
-		refs[i], errs[i] = parse(image)
-	}
-	return refs, join(errs)
 }
 
 func parse(image string) (reference, *Error) {

@@ -23,10 +23,9 @@ import (
 	"net/netip"
 	"net/url"
 	"runtime/debug"
+	"slices"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -39,8 +38,19 @@ const (
 // Options say what a [Resolver] may reach and how. The zero value reaches public
 // registries over HTTPS, anonymously.
 type Options struct {
-	// Keychain finds the credentials for a repository; nil means none.
-	Keychain authn.Keychain
+	// Credentials are the agent's own, tried after those of a [Query].
+	Credentials []*Credentials
+
+	// Provider is asked for credentials after all others; nil means none.
+	Provider Provider
+
+	// Endpoints returns where the images of a host may be asked for, in the order in which they are tried. Without any,
+	// or if it is nil, the host is asked itself. Docker Hub is "docker.io".
+	Endpoints func(host string) ([]Endpoint, error)
+
+	// Refuse names the hosts, written host or host:port, that no image may lead to, by any name and by redirect: the API
+	// server's. One that is declared, by Insecure or as an endpoint, is not refused.
+	Refuse []string
 
 	// Insecure names the hosts, written host or host:port, that may be spoken to
 	// over plain HTTP and may have any address. Without a port, ports 80 and 443
@@ -64,90 +74,146 @@ type Options struct {
 	// Concurrency bounds how many images one call asks for at a time. Zero means 8.
 	Concurrency int
 
-	// Platforms are those of the nodes, such as "linux/amd64". An index with none
-	// of them is refused. Empty means that platforms are not looked at.
-	Platforms []string
+	// Platforms returns those of the nodes, such as "linux/amd64". It is asked when an index is about to be pinned; one
+	// with none of them is refused. None, or a nil function, means that platforms are not looked at.
+	Platforms func(ctx context.Context) ([]string, error)
 
 	// UserAgent is sent with each request. Empty means "belay".
 	UserAgent string
 }
 
-// Resolver finds digests. It is safe for concurrent use; an agent needs one, and
-// uses [Resolver.With] where credentials differ.
+// How much is remembered.
+const (
+	maxTags     = 8192
+	maxContents = 8192
+	maxSites    = 1024
+	maxTokens   = 8192
+	maxSigned   = 8192
+)
+
+// Resolver finds digests. It is safe for concurrent use, and an agent needs one.
 type Resolver struct {
-	keychain    authn.Keychain
+	credentials []*Credentials
+	provider    Provider
+	endpoints   func(host string) ([]Endpoint, error)
+	platforms   func(ctx context.Context) ([]string, error)
 	concurrency int
-	platforms   []v1.Platform
-	insecure    hosts
-	transport   http.RoundTripper
-	verified    *verified
-	budget      *budget
+	guard       *guard
+	now         func() time.Time
+	signIns
+	memory
+	signed *lookup[string, struct{}] // by digest and key, for ever
 }
 
-// New returns a Resolver, or an error that names the malformed platform.
-func New(opts Options) (*Resolver, error) {
-	platforms, err := parsePlatforms(opts.Platforms)
-	if err != nil {
-		return nil, err
+// New returns a Resolver, or an error that names the malformed host among those declared.
+func New(opts Options) (*Resolver, error) { return newResolver(opts, time.Now) }
+
+func newResolver(opts Options, now func() time.Time) (*Resolver, error) {
+	for _, host := range slices.Concat(opts.Insecure, opts.Refuse) {
+		if !validHost.MatchString(host) {
+			return nil, fmt.Errorf("parsing registry host %q: it should be like registry.example.com or registry.example.com:5000", host)
+		}
 	}
-	r := &Resolver{
-		concurrency: opts.Concurrency,
-		platforms:   platforms,
-		insecure:    newHosts(opts.Insecure),
-		transport:   newGuard(opts),
-		verified:    newVerified(),
-		budget:      newBudget(),
+	concurrency := opts.Concurrency
+	if concurrency <= 0 {
+		concurrency = defaultConcurrency
 	}
-	if r.concurrency <= 0 {
-		r.concurrency = defaultConcurrency
-	}
-	return r.With(opts.Keychain), nil
+	return &Resolver{
+		credentials: opts.Credentials,
+		provider:    opts.Provider,
+		endpoints:   opts.Endpoints,
+		platforms:   opts.Platforms,
+		concurrency: concurrency,
+		guard:       newGuard(opts, now),
+		now:         now,
+		signIns: signIns{
+			challenges: newLookup[string, challenge](maxSites),
+			tokens:     newLookup[tokenKey, tokenKept](maxTokens),
+		},
+		memory: memory{
+			tours:    newLookup[tourKey, answer](maxTags),
+			tags:     newLookup[tagKey, answer](maxTags),
+			contents: newLookup[string, contents](maxContents),
+		},
+		signed: newLookup[string, struct{}](maxSigned),
+	}, nil
 }
 
-// With returns a Resolver that uses the given credentials, and shares everything
-// else with r: connections, what was verified, and what registries said about
-// being asked too often. A nil keychain means anonymous.
-func (r *Resolver) With(keychain authn.Keychain) *Resolver {
-	if keychain == nil {
-		keychain = authn.NewMultiKeychain()
-	}
-	with := *r
-	with.keychain = keychain
-	return &with
-}
-
-// Resolve returns the digest, "sha256:…", of each image, keyed by the image as it
-// is written. Each distinct reference is asked for once, and each manifest not
-// seen before is fetched once; a reference that already has a digest is not asked
-// for at all.
+// Resolve returns what each image stands for, keyed by the image as it is written. Each distinct reference is asked for
+// once, and each manifest not seen before is fetched once; a reference that already has a digest is not asked for at
+// all. An answer that a registry has given after since, to whoever asked with the same account, is taken again without a
+// request.
 //
-// No request is made unless all images are well formed. If any cannot be
-// resolved there is no result, and the error joins one [*Error] per image: first
-// those that trying again will not help, then the longest waits, so that
-// [errors.As] finds the one to act on. If ctx ends first, the error is its cause.
-func (r *Resolver) Resolve(ctx context.Context, images []string) (map[string]string, error) {
-	refs, err := parseAll(images)
+// No request is made unless all images are well formed. What it answers counts also with an error, which joins one
+// [*Error] per image that could not be resolved: first those that trying again will not help, then the longest waits,
+// so that [errors.As] finds the one to act on. If ctx ends first there is no answer, and the error is its cause.
+func (r *Resolver) Resolve(ctx context.Context, queries []Query, since time.Time) (map[string]Resolution, error) {
+	questions, err := parseQueries(queries)
 	if err != nil {
 		return nil, err
 	}
-	digests := make([]string, len(refs))
-	errs := make([]*Error, len(refs))
-	pass := newPass(r)
+	resolutions := make([]Resolution, len(questions))
+	pass := r.newPass(ctx)
+	if now := r.now(); since.After(now) {
+		since = now // a clock was put back, and no answer would ever be young enough
+	}
+	errs, err := r.each(ctx, questions, func(i int, q question) (err error) {
+		resolutions[i], err = pass.resolve(ctx, q, since)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("resolving images: %w", err)
+	}
+	answers := make(map[string]Resolution, len(questions))
+	for i, q := range questions {
+		if errs[i] == nil {
+			answers[q.image] = resolutions[i]
+		}
+	}
+	return answers, join(errs)
+}
 
+// Missing names those images, each with a digest, that their registries do not have any more: they answer 404 for the
+// digest. What it answers counts also with an error, which joins one [*Error] per image that is not known to be there or
+// to be missing. An image without a digest is such an error.
+func (r *Resolver) Missing(ctx context.Context, queries []Query) ([]string, error) {
+	questions, err := parseQueries(queries)
+	if err != nil {
+		return nil, err
+	}
+	missing := make([]bool, len(questions))
+	pass := r.newPass(ctx)
+	errs, err := r.each(ctx, questions, func(i int, q question) (err error) {
+		missing[i], err = pass.missing(ctx, q)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("looking for images: %w", err)
+	}
+	var images []string
+	for i, q := range questions {
+		if missing[i] {
+			images = append(images, q.image)
+		}
+	}
+	return images, join(errs)
+}
+
+// each asks the questions side by side, and returns an error for each. If ctx ends first the last error is its cause.
+func (r *Resolver) each(ctx context.Context, questions []question, ask func(int, question) error) ([]*Error, error) {
+	errs := make([]*Error, len(questions))
 	var group errgroup.Group
 	group.SetLimit(r.concurrency)
-	for i, ref := range refs {
+	for i, q := range questions {
 		group.Go(func() (panicked error) {
 			defer func() {
 				if cause := recover(); cause != nil {
 					panicked = fmt.Errorf("%v\n%s", cause, debug.Stack())
 				}
 			}()
-			digest, err := pass.resolve(ctx, ref)
-			if err != nil {
-				errs[i] = explain(ref, err)
+			if err := ask(i, q); err != nil {
+				errs[i] = explain(q.reference, err)
 			}
-			digests[i] = digest
 			return nil
 		})
 	}
@@ -156,14 +222,7 @@ func (r *Resolver) Resolve(ctx context.Context, images []string) (map[string]str
 		panic(panicked.Error())
 	}
 	if ctx.Err() != nil {
-		return nil, fmt.Errorf("resolving images: %w", context.Cause(ctx))
+		return nil, context.Cause(ctx)
 	}
-	if err := join(errs); err != nil {
-		return nil, err
-	}
-	pins := make(map[string]string, len(refs))
-	for i, ref := range refs {
-		pins[ref.image] = digests[i]
-	}
-	return pins, nil
+	return errs, nil
 }

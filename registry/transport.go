@@ -4,8 +4,9 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -18,99 +19,196 @@ const (
 	maxRedirects = 3
 )
 
-// guard is the only way out: pings, token requests, manifests and the redirects of
-// all three pass through it.
+// guard is the only way out: pings, token requests, manifests and the redirects of all three pass through it.
 type guard struct {
-	direct    http.RoundTripper // checks addresses
+	direct    http.RoundTripper // judges addresses
 	proxied   http.RoundTripper // cannot
 	proxy     func(*http.Request) (*url.URL, error)
+	dialer    *dialer
+	tailored  *tailored
 	insecure  hosts
+	refuse    refusal
+	rootCAs   *x509.CertPool
+	budget    *budget
 	timeout   time.Duration
 	userAgent string
 }
 
-func newGuard(opts Options) *guard {
-	insecure := newHosts(opts.Insecure)
-	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
-	careful := *dialer
-	careful.Control = refuseAddress(opts.Allow)
-
-	direct := &http.Transport{
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			if insecure.has(address) {
-				return dialer.DialContext(ctx, network, address)
-			}
-			return careful.DialContext(ctx, network, address)
-		},
-		TLSClientConfig:        &tls.Config{RootCAs: opts.RootCAs},
-		ForceAttemptHTTP2:      true,
-		DisableCompression:     true, // what is hashed is what was sent
-		MaxIdleConns:           100,
-		MaxIdleConnsPerHost:    defaultConcurrency,
-		IdleConnTimeout:        90 * time.Second,
-		TLSHandshakeTimeout:    10 * time.Second,
-		MaxResponseHeaderBytes: maxHeader,
-	}
-	proxied := direct.Clone()
+func newGuard(opts Options, now func() time.Time) *guard {
+	dialer := newDialer(opts)
+	direct, proxied := baseTransport(opts.RootCAs), baseTransport(opts.RootCAs)
+	direct.DialContext = dialer.careful
 	proxied.DialContext = dialer.DialContext
 	proxied.Proxy = opts.Proxy
 	return &guard{
 		direct:    direct,
 		proxied:   proxied,
-		proxy:     opts.Proxy,
-		insecure:  insecure,
+		proxy:     namesOnly(opts.Proxy),
+		dialer:    dialer,
+		tailored:  &tailored{made: map[string]fitted{}},
+		insecure:  dialer.insecure,
+		refuse:    opts.Refuse,
+		rootCAs:   opts.RootCAs,
+		budget:    newBudget(now),
 		timeout:   cmp.Or(opts.Timeout, defaultTimeout),
 		userAgent: cmp.Or(opts.UserAgent, defaultUserAgent),
 	}
 }
 
-// RoundTrip sends a request that is allowed. An answer of 429 or 5xx is returned as
-// an [*Error], since only here its Retry-After is seen.
-func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
-	if err := g.allowed(req); err != nil {
+// way is how one account's requests to one site go.
+type way struct {
+	*guard
+	site    site
+	account accountID
+	ping    bool
+}
+
+// RoundTrip sends a request that is allowed. An answer of 429 or 5xx is returned as an [*Error], since only here its
+// Retry-After is seen.
+func (w way) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := w.allowed(req); err != nil {
 		return nil, err
 	}
-	way, err := g.way(req)
+	out, err := w.transport(req)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(req.Context(), g.timeout)
-	out := req.Clone(ctx)
-	out.Header.Set("User-Agent", g.userAgent)
-	if origin := origin(req); canonical(origin.URL.Host) != canonical(req.URL.Host) {
-		out.Header.Del("Authorization")
+	host := hostKey(req.URL.Host)
+	if err := w.enter(req, host); err != nil {
+		return nil, err
 	}
-	resp, err := way.RoundTrip(out)
+	ctx, cancel := context.WithTimeout(req.Context(), w.timeout)
+	resp, err := out.RoundTrip(w.dressed(req.Clone(ctx)))
+	if err == nil {
+		err = overloaded(resp)
+	}
 	if err != nil {
+		if resp != nil {
+			resp.Body.Close()
+		}
 		cancel()
+		w.settle(req, host, err)
 		return nil, err
 	}
-	if err := overloaded(resp); err != nil {
-		resp.Body.Close()
-		cancel()
-		return nil, err
-	}
-	resp.Body = &body{ReadCloser: resp.Body, left: maxBody, cancel: cancel}
+	resp.Body = &body{ReadCloser: resp.Body, left: maxBody, cancel: cancel, done: func(err error) { w.settle(req, host, err) }}
 	return resp, nil
 }
 
+// dressed puts on a request what belongs to its host, and takes off what does not.
+func (w way) dressed(req *http.Request) *http.Request {
+	req.Header.Set("User-Agent", w.userAgent)
+	if canonical(origin(req).URL.Host) != canonical(req.URL.Host) {
+		req.Header.Del("Authorization")
+	}
+	if !w.site.declared() || !w.site.is(req.URL.Host) {
+		return req
+	}
+	for name, values := range w.site.Header {
+		if http.CanonicalHeaderKey(name) != "Authorization" || req.Header.Get("Authorization") == "" {
+			req.Header[http.CanonicalHeaderKey(name)] = values
+		}
+	}
+	return req
+}
+
+// enter asks the budget for a request.
+func (w way) enter(req *http.Request, host string) error {
+	if w.tries(req) {
+		return w.budget.check(host, w.account)
+	}
+	return w.budget.enter(host, w.account, w.ping)
+}
+
+// tries tells whether a request is half of a ping: a host that is declared insecure is pinged by HTTPS and by HTTP, and
+// most of them fail at the former.
+func (w way) tries(req *http.Request) bool {
+	return w.ping && w.site.insecure && !w.site.declared() && req.URL.Scheme == "https"
+}
+
+// settle tells the budget how a request went.
+func (w way) settle(req *http.Request, host string, err error) {
+	if w.tries(req) {
+		return
+	}
+	if err == nil {
+		w.budget.leave(host, true, "")
+		return
+	}
+	e := classify(err)
+	if e.RetryAfter > 0 {
+		w.budget.hush(host, w.account, e)
+	}
+	// A host that is not trusted, or not allowed, is not a host that is down.
+	down := (e.Reason == Unavailable || e.Reason == Timeout) && !errors.As(err, new(*tls.CertificateVerificationError))
+	w.budget.leave(host, down && req.Context().Err() == nil, e.Detail)
+}
+
+// transport chooses the connections for a request. What is declared for an endpoint counts for its own host.
+func (w way) transport(req *http.Request) (http.RoundTripper, error) {
+	if w.site.is(req.URL.Host) && (w.site.declared() || w.site.RootCAs != nil || w.site.Certificates != nil || w.site.SkipVerify) {
+		return w.tailored.fit(w.site.key(), w.site.Endpoint, w.tailor), nil
+	}
+	if w.proxy == nil {
+		return w.direct, nil
+	}
+	proxy, err := w.proxy(req)
+	if err != nil {
+		return nil, &Error{Reason: Unavailable, Detail: "the proxy settings are not valid", Temporary: true}
+	}
+	if proxy == nil {
+		return w.direct, nil
+	}
+	return w.proxied, nil
+}
+
+// tailor makes the connections of the site's endpoint.
+func (w way) tailor() *http.Transport {
+	authorities := w.site.RootCAs
+	if authorities == nil {
+		authorities = w.rootCAs
+	}
+	t := baseTransport(authorities)
+	t.TLSClientConfig.Certificates = w.site.Certificates
+	t.TLSClientConfig.InsecureSkipVerify = w.site.SkipVerify
+	t.Proxy = w.proxy
+	t.DialContext = w.dialer.careful
+	if w.site.declared() {
+		t.DialContext = w.dialer.DialContext
+	}
+	return t
+}
+
+// declares tells whether an operator vouches for a host, be it where it may.
+func (w way) declares(authority string) bool {
+	return w.insecure.has(authority) || w.site.declared() && w.site.is(authority)
+}
+
+// mayBePlain tells whether an operator has declared that a host may be asked by plain HTTP.
+func (w way) mayBePlain(authority string) bool {
+	return w.insecure.has(authority) || w.site.declared() && w.site.URL.Scheme == "http" && w.site.is(authority)
+}
+
 // allowed applies the rules that need no address.
-func (g *guard) allowed(req *http.Request) error {
+func (w way) allowed(req *http.Request) error {
 	hops := 0
 	for r := req; r.Response != nil; r = r.Response.Request {
 		hops++
 	}
 	plain := req.URL.Scheme != "https"
-	declared := req.URL.Scheme == "http" && g.insecure.has(req.URL.Host)
+	mayBePlain := req.URL.Scheme == "http" && w.mayBePlain(req.URL.Host)
 	switch {
 	case hops > maxRedirects:
 		return &Error{Reason: Redirected, Detail: "the registry redirects too often"}
-	case hops > 0 && origin(req).URL.Path == "/v2/":
+	case hops > 0 && w.ping:
 		return &Error{Reason: Redirected, Detail: "the registry redirects the first request, to /v2/; name the host where it really is"}
-	case hops > 0 && plain && (!declared || req.Response.Request.URL.Scheme == "https"):
+	case hops > 0 && origin(req).Method == http.MethodPost:
+		return &Error{Reason: Redirected, Detail: "the server that makes the registry's tokens redirects; credentials do not follow"}
+	case hops > 0 && plain && (!mayBePlain || req.Response.Request.URL.Scheme == "https"):
 		return &Error{Reason: Redirected, Detail: "the registry redirects to plain HTTP; it should redirect to HTTPS"}
-	case plain && !declared:
+	case plain && !mayBePlain:
 		return errPlain
+	case !w.declares(req.URL.Host) && w.refuse.has(req.URL.Host):
+		return errRefused
 	}
 	return nil
 }
@@ -123,26 +221,10 @@ func origin(req *http.Request) *http.Request {
 	return req
 }
 
-// way chooses between the two transports. A name is the proxy's to look up and to
-// judge; an address that is written out goes past it, and is judged here.
-func (g *guard) way(req *http.Request) (http.RoundTripper, error) {
-	if g.proxy == nil {
-		return g.direct, nil
-	}
-	proxy, err := g.proxy(req)
-	if err != nil {
-		return nil, &Error{Reason: Unavailable, Detail: "the proxy settings are not valid", Temporary: true}
-	}
-	if proxy == nil || net.ParseIP(req.URL.Hostname()) != nil {
-		return g.direct, nil
-	}
-	return g.proxied, nil
-}
-
 func overloaded(resp *http.Response) error {
 	switch wait := retryAfter(resp.Header); {
 	case resp.StatusCode == http.StatusTooManyRequests:
-		return tooManyRequests(wait)
+		return tooManyRequests(cmp.Or(wait, defaultRetryAfter))
 	case resp.StatusCode >= http.StatusInternalServerError:
 		return &Error{
 			Reason:     Unavailable,
@@ -166,24 +248,34 @@ func retryAfter(header http.Header) time.Duration {
 	return max(0, min(wait, maxRetryAfter))
 }
 
-// body ends in an error after too many bytes, and ends the request's time when it
-// is closed.
+// body ends in an error after too many bytes, and ends the request's time when it is closed. Then it tells whether all
+// went well.
 type body struct {
 	io.ReadCloser
 	left   int
+	failed error
 	cancel context.CancelFunc
+	done   func(error)
 }
 
 func (b *body) Read(p []byte) (int, error) {
 	if b.left < 0 {
-		return 0, &Error{Reason: TooLarge, Detail: "the registry sends more than 4 MiB, and a manifest has a few KiB"}
+		b.failed = &Error{Reason: TooLarge, Detail: "the registry sends more than 4 MiB, and a manifest has a few KiB"}
+		return 0, b.failed
 	}
 	n, err := b.ReadCloser.Read(p[:min(len(p), b.left+1)])
 	b.left -= n
+	if err != nil && err != io.EOF {
+		b.failed = err
+	}
 	return n, err
 }
 
 func (b *body) Close() error {
 	defer b.cancel()
+	if b.done != nil {
+		b.done(b.failed)
+		b.done = nil
+	}
 	return b.ReadCloser.Close()
 }

@@ -10,8 +10,10 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestAnUndeclaredLocalHostIsNotConnectedTo(t *testing.T) {
@@ -22,7 +24,7 @@ func TestAnUndeclaredLocalHostIsNotConnectedTo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = resolver.Resolve(t.Context(), []string{host + "/cart:1"})
+		_, err = resolver.Resolve(t.Context(), ask(host+"/cart:1"), time.Now())
 		if e := firstError(t, err); e.Reason != AddressRefused || e.Temporary {
 			t.Errorf("%s: got %v", host, e)
 		}
@@ -51,6 +53,11 @@ func TestARedirectInwardsIsNotConnectedTo(t *testing.T) {
 			if strings.Contains(e.Error(), to) {
 				t.Errorf("the error shows what the server said: %v", e)
 			}
+			want := []string{"GET /v2/", "HEAD " + cart + "1"}
+			if method == "GET " {
+				want = append(want, "GET "+cart+"1")
+			}
+			server.expect(want...)
 		}
 	}
 	target.expect()
@@ -71,7 +78,7 @@ func TestARedirectIsFollowedWithoutCredentials(t *testing.T) {
 		server.on("HEAD "+cart+identifier, redirect("http://"+target.host+cart+identifier))
 		server.on("GET "+cart+identifier, redirect("http://"+target.host+cart+identifier))
 	}
-	opts := Options{Keychain: keychain{"ana", "pw"}, Insecure: []string{target.host}}
+	opts := Options{Credentials: login(t, server.host, "ana", "pw"), Insecure: []string{target.host}}
 	if got := server.resolve(t, opts, "cart:1")[server.host+"/cart:1"]; got != digest {
 		t.Errorf("got %s, want %s", got, digest)
 	}
@@ -88,7 +95,7 @@ func TestAuthorizationStaysAtItsPort(t *testing.T) {
 	})
 	server := serve(t)
 	server.on("GET /x", redirect("http://"+target.host+"/x"))
-	client := http.Client{Transport: newGuard(Options{Insecure: []string{server.host, target.host}})}
+	client := http.Client{Transport: way{guard: newGuard(Options{Insecure: []string{server.host, target.host}}, time.Now)}}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+server.host+"/x", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -110,6 +117,7 @@ func TestAPingIsNotRedirected(t *testing.T) {
 		t.Errorf("got %v", e)
 	}
 	target.expect()
+	server.expect("GET /v2/")
 }
 
 func TestARedirectLoopEnds(t *testing.T) {
@@ -137,7 +145,7 @@ func TestHTTPSIsNotLeftByRedirect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = resolver.Resolve(t.Context(), []string{host + "/cart:1"})
+	_, err = resolver.Resolve(t.Context(), ask(host+"/cart:1"), time.Now())
 	if e := firstError(t, err); e.Reason != Redirected {
 		t.Errorf("got %v", e)
 	}
@@ -153,7 +161,7 @@ func TestAnUntrustedCertificateIsNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = resolver.Resolve(t.Context(), []string{host + "/cart:1"})
+	_, err = resolver.Resolve(t.Context(), ask(host+"/cart:1"), time.Now())
 	if e := firstError(t, err); e.Reason != Unavailable || !strings.Contains(e.Detail, "certificate") {
 		t.Errorf("got %v", e)
 	}
@@ -170,14 +178,17 @@ func TestAProxyIsUsedForNamesOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	image := "registry.example/cart:1"
-	if got, err := resolver.Resolve(t.Context(), []string{image}); err != nil || got[image] != digest {
+	if got, err := resolver.Resolve(t.Context(), ask(image), time.Now()); err != nil || got[image].Digest != digest {
 		t.Errorf("got %v, %v", got, err)
 	}
-	_, err = resolver.Resolve(t.Context(), []string{"169.254.169.254/cart:1"})
+	_, err = resolver.Resolve(t.Context(), ask("169.254.169.254/cart:1"), time.Now())
 	if e := firstError(t, err); e.Reason != AddressRefused {
 		t.Errorf("got %v", e)
 	}
 }
+
+// silent drops what a server says of handshakes that are meant to fail.
+var silent = log.New(io.Discard, "", 0)
 
 func redirect(to string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
@@ -193,4 +204,68 @@ func firstError(t *testing.T, err error) *Error {
 		t.Fatalf("got %v, want an *Error", err)
 	}
 	return e
+}
+
+func TestARefusedHostIsNotLedTo(t *testing.T) {
+	server := serve(t)
+	opts := Options{Refuse: []string{"api.example.com:6443", "metadata.example.com", server.host}}
+	for _, image := range []string{"api.example.com:6443/pods:1", "API.example.com:6443/pods:1", "metadata.example.com/x:1", "metadata.example.com:8080/x:1"} {
+		_, err := resolverOf(t, opts).Resolve(t.Context(), ask(image), time.Now())
+		if e := firstError(t, err); e.Reason != AddressRefused || e.Temporary || !strings.Contains(e.Detail, "the API server") {
+			t.Errorf("%s: got %v", image, e)
+		}
+	}
+	for _, to := range []string{"https://api.example.com:6443/x", "https://metadata.example.com/x"} {
+		server.on("HEAD "+cart+"1", redirect(to))
+		if e := server.fail(t, opts, "cart:1"); e.Reason != AddressRefused || !strings.Contains(e.Detail, "the API server") { // the server itself is declared
+			t.Errorf("%s: got %v", to, e)
+		}
+	}
+}
+
+func TestADeclaredHostIsNotRefused(t *testing.T) {
+	server := serve(t)
+	digest := server.push("cart:1")
+	for name, resolver := range map[string]*Resolver{
+		"insecure": server.resolver(t, Options{Refuse: []string{server.host}}),
+		"endpoint": resolverOf(t, Options{Refuse: []string{server.host}, Endpoints: endpointsOf(server.host, Endpoint{URL: at(server, "/v2")})}),
+	} {
+		image := server.host + "/cart:1"
+		if got, err := resolver.Resolve(t.Context(), ask(image), time.Now()); err != nil || got[image].Digest != digest {
+			t.Errorf("%s: got %v, %v", name, got, err)
+		}
+	}
+}
+
+func TestTheAddressesOfARefusedHostAreRefused(t *testing.T) {
+	d := newDialer(Options{})
+	refused := []netip.AddrPort{netip.MustParseAddrPort("203.0.113.7:6443"), netip.MustParseAddrPort("203.0.113.8:0"), netip.MustParseAddrPort("[2001:db8::7]:443")}
+	for address, want := range map[string]bool{
+		"203.0.113.7:6443": true, "203.0.113.7:443": false, "203.0.113.8:443": true, "203.0.113.8:5000": true,
+		"[::ffff:203.0.113.7]:6443": true, "[2001:db8::7]:443": true, "[2001:db8::8]:443": false, "203.0.113.9:6443": false,
+	} {
+		if err := d.judge(address, refused); (err != nil) != want || want && !errors.Is(err, errRefused) {
+			t.Errorf("%s: got %v", address, err)
+		}
+	}
+}
+
+func TestTheAddressesOfARefusedHostAreLookedUp(t *testing.T) {
+	got, err := refusal{"localhost:6443", "203.0.113.7", "[2001:db8::7]:443"}.addresses(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"127.0.0.1:6443", "203.0.113.7:0", "[2001:db8::7]:0"} {
+		if !slices.Contains(got, netip.MustParseAddrPort(want)) {
+			t.Errorf("got %v, and %s is not there", got, want)
+		}
+	}
+}
+
+func TestAMalformedHostIsNamed(t *testing.T) {
+	for _, opts := range []Options{{Insecure: []string{"http://r.io"}}, {Refuse: []string{"::1"}}, {Insecure: []string{""}}} {
+		if _, err := New(opts); err == nil || !strings.Contains(err.Error(), "it should be like registry.example.com") {
+			t.Errorf("%+v: got %v", opts, err)
+		}
+	}
 }

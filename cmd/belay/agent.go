@@ -15,17 +15,17 @@ import (
 
 // agentFlags are what only the operator of the agent decides, never a Sync.
 type agentFlags struct {
-	namespace          string
-	leaderElection     bool
-	leaseDuration      time.Duration
-	metrics, health    string
-	concurrency        int
-	cacheDir           string
-	allowHTTP          bool
-	insecureRegistries []string
-	renderMemory       int64
-	renderConcurrency  int
-	verbose            bool
+	namespace         string
+	leaderElection    bool
+	leaseDuration     time.Duration
+	metrics, health   string
+	concurrency       int
+	cacheDir          string
+	allowHTTP         bool
+	registries        registryFlags
+	renderMemory      int64
+	renderConcurrency int
+	verbose           bool
 }
 
 func newAgent(flags *genericclioptions.ConfigFlags) *cobra.Command {
@@ -40,6 +40,10 @@ func newAgent(flags *genericclioptions.ConfigFlags) *cobra.Command {
 				return err
 			}
 			config.UserAgent = userAgent()
+			images, err := a.registries.read(apiServers(config.Host))
+			if err != nil {
+				return err
+			}
 			logger := a.logger()
 			klog.SetLogger(logger)
 			return cluster.Run(cmd.Context(), config, cluster.AgentOptions{
@@ -50,7 +54,7 @@ func newAgent(flags *genericclioptions.ConfigFlags) *cobra.Command {
 				HealthAddress:  a.health,
 				Concurrency:    a.concurrency,
 				Logger:         logger,
-			}, func(c *cluster.Cluster) (cluster.Passes, error) { return newPasses(c, a) })
+			}, func(c *cluster.Cluster) (cluster.Passes, error) { return newPasses(c, a, images) })
 		},
 	}
 	f := cmd.Flags()
@@ -62,7 +66,7 @@ func newAgent(flags *genericclioptions.ConfigFlags) *cobra.Command {
 	f.IntVar(&a.concurrency, "concurrency", 16, "how many Syncs are worked on side by side")
 	f.StringVar(&a.cacheDir, "cache-dir", os.TempDir(), "where fetched Git objects are kept")
 	f.BoolVar(&a.allowHTTP, "allow-http", false, "accept http:// and file:// repositories")
-	f.StringArrayVar(&a.insecureRegistries, "insecure-registry", nil, "a registry, host[:port], that may be spoken to over plain HTTP and at a private address; may be given several times")
+	a.registries.addTo(cmd)
 	f.Int64Var(&a.renderMemory, "render-memory", 512<<20, "how many bytes of memory rendering one Sync may take")
 	f.IntVar(&a.renderConcurrency, "render-concurrency", 2, "how many Syncs are rendered side by side")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log more")

@@ -54,6 +54,8 @@ func TestEachOutsideLibraryIsWrappedByOnePackage(t *testing.T) {
 	libraries := map[string][]string{
 		"github.com/go-git/go-git/v5":               of("sync/git"),
 		"github.com/google/go-containerregistry":    of("registry"),
+		"github.com/pelletier/go-toml/v2":           of("registry"), // hosts.toml is TOML
+		"k8s.io/kubelet":                            of("registry/provider"),
 		"sigs.k8s.io/kustomize":                     of("render"),
 		"go.yaml.in/yaml/v3":                        of("render"),
 		"github.com/fluxcd/cli-utils":               of("sync/cluster"),
@@ -99,6 +101,7 @@ func TestOurPackagesImportOnlyWhatComesBefore(t *testing.T) {
 		"manifests":         nil,
 		"manifests/install": nil,
 		"registry":          nil,
+		"registry/provider": {"registry"},
 		"sync/api/v1alpha1": nil,
 		"sync/git":          nil,
 		"render":            {"manifests"},

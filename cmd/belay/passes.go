@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"net/http"
 	"os"
 	"path/filepath"
 	gosync "sync"
@@ -27,7 +26,10 @@ type passes struct {
 	cluster  *cluster.Cluster
 	renderer renderer
 	resolver *registry.Resolver
+	images   imageSettings
 	flags    agentFlags
+
+	sightings sightings
 
 	mu      gosync.Mutex
 	syncers map[types.NamespacedName]*syncer
@@ -42,14 +44,13 @@ type syncer struct {
 	objects *cluster.Objects
 }
 
-func newPasses(c *cluster.Cluster, flags agentFlags) (*passes, error) {
+func newPasses(c *cluster.Cluster, flags agentFlags, images imageSettings) (*passes, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("finding this program: %w", err)
 	}
-	resolver, err := registry.New(registry.Options{
-		Insecure: flags.insecureRegistries, Proxy: http.ProxyFromEnvironment, UserAgent: userAgent(),
-	})
+	images.options.Platforms = c.Platforms
+	resolver, err := registry.New(images.options)
 	if err != nil {
 		return nil, err
 	}
@@ -60,6 +61,7 @@ func newPasses(c *cluster.Cluster, flags agentFlags) (*passes, error) {
 			slots:   make(chan struct{}, max(1, flags.renderConcurrency)),
 		},
 		resolver: resolver,
+		images:   images,
 		flags:    flags,
 		syncers:  map[types.NamespacedName]*syncer{},
 	}, nil
@@ -144,7 +146,7 @@ func (p *passes) syncerFor(s *v1alpha1.Sync) (*syncer, error) {
 
 func (p *passes) newSyncer(name types.NamespacedName, s *v1alpha1.Sync) *syncer {
 	source := &source{
-		cluster: p.cluster, namespace: name.Namespace, allowHTTP: p.flags.allowHTTP,
+		cluster: p.cluster, namespace: name.Namespace, allowHTTP: p.flags.allowHTTP, sightings: &p.sightings,
 		cacheDir: filepath.Join(p.flags.cacheDir, "belay-git", string(s.UID)),
 	}
 	owner := metav1.OwnerReference{
@@ -160,9 +162,12 @@ func (p *passes) newSyncer(name types.NamespacedName, s *v1alpha1.Sync) *syncer 
 			Name:      name.Name,
 			Source:    source,
 			Renderer:  p.renderer,
-			Resolver:  pinner{p.resolver},
+			Resolver:  &resolver{namespace: name.Namespace, cluster: p.cluster, registry: p.resolver, own: p.images.own},
 			Journal:   journal,
 			Clock:     time.Now,
+
+			Places:      p.images.places,
+			CheckImages: p.flags.registries.checkInterval,
 		},
 	}
 }
@@ -195,29 +200,3 @@ func (r renderer) Build(ctx context.Context, tree fs.FS, dir string) (manifests.
 	}
 	return r.process.Build(ctx, tree, dir)
 }
-
-// pinner makes pins of the resolver's digests.
-type pinner struct{ resolver *registry.Resolver }
-
-// Pin implements [sync.Resolver].
-func (p pinner) Pin(ctx context.Context, request sync.PinRequest) (manifests.Pins, map[string]manifests.Resolution, error) {
-	digests, err := p.resolver.Resolve(ctx, manifests.ImageNames(request.Images))
-	if err != nil {
-		return nil, nil, err
-	}
-	pins := make(manifests.Pins, len(digests))
-	for image, digest := range digests {
-		if pins[image], err = registry.Pinned(image, digest); err != nil {
-			return nil, nil, err
-		}
-	}
-	return pins, nil, nil
-}
-
-// Verify implements [sync.Resolver].
-func (p pinner) Verify(context.Context, sync.PinRequest, manifests.Pins, []v1alpha1.ImageVerification) error {
-	return nil
-}
-
-// Missing implements [sync.Resolver].
-func (p pinner) Missing(context.Context, sync.PinRequest) ([]string, error) { return nil, nil }

@@ -22,6 +22,7 @@ type source struct {
 	namespace string
 	allowHTTP bool
 	cacheDir  string
+	sightings *sightings // of all Syncs
 	spec      v1alpha1.Source
 
 	looked     time.Time       // when the last look at the remote began that had an answer
@@ -36,10 +37,11 @@ func (s *source) Head(ctx context.Context) (string, time.Time, error) {
 	}
 	begun := time.Now()
 	head, err := s.repository.Head(ctx)
-	if err == nil {
-		s.looked = begun
+	if err != nil {
+		return "", time.Time{}, s.checked(err)
 	}
-	return head, begun, s.checked(err)
+	s.looked = begun
+	return head, s.sightings.first(s.spec.URL, head, time.Now()), nil
 }
 
 // Commit implements [sync.Source].

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -28,6 +29,16 @@ type Image struct {
 	Args       []string // for the program
 	Env        []string // NAME=VALUE
 	User       string   // name or number
+}
+
+// Login is what a registry asks of those who push to it; the zero value is nobody's.
+type Login struct{ Username, Password string }
+
+func (l Login) authenticator() authn.Authenticator {
+	if l == (Login{}) {
+		return authn.Anonymous
+	}
+	return &authn.Basic{Username: l.Username, Password: l.Password}
 }
 
 // Builtin builds one of this module's own programs, hello or pause, to be the image's.
@@ -49,7 +60,7 @@ func (i *Image) Builtin(ctx context.Context, named string, o Options) error {
 }
 
 // Push sends the image to a registry, as HOST/REPOSITORY:TAG, and returns its digest.
-func (i Image) Push(ctx context.Context, reference string) (v1.Hash, error) {
+func (i Image) Push(ctx context.Context, reference string, login Login) (v1.Hash, error) {
 	tag, err := name.NewTag(reference)
 	if err != nil {
 		return v1.Hash{}, fmt.Errorf("reading image name: %w", err)
@@ -58,7 +69,7 @@ func (i Image) Push(ctx context.Context, reference string) (v1.Hash, error) {
 	if err != nil {
 		return v1.Hash{}, fmt.Errorf("building image of %s: %w", i.Program, err)
 	}
-	if err := remote.Write(tag, image, remote.WithContext(ctx)); err != nil {
+	if err := remote.Write(tag, image, remote.WithContext(ctx), remote.WithAuth(login.authenticator())); err != nil {
 		return v1.Hash{}, fmt.Errorf("pushing %s: %w", reference, err)
 	}
 	return image.Digest()

@@ -94,7 +94,7 @@ func containerdAnswers(ctx context.Context) error {
 // pushPause puts the image that holds a pod's namespaces into the registry.
 func pushPause(ctx context.Context, s site, registry string) (reference string, err error) {
 	reference = registry + "/pause:latest"
-	_, err = Image{Program: s.programs["pause"], User: "65535"}.Push(ctx, reference)
+	_, err = Image{Program: s.programs["pause"], User: "65535"}.Push(ctx, reference, Login{})
 	return reference, err
 }
 

@@ -18,6 +18,9 @@ func Missing(n Node) []string {
 	return nil
 }
 
+// Wished says in a line each what this machine lacks that only some tests need.
+func Wished() []string { return []string{"Debian's docker-registry: is a private registry"} }
+
 // Inside runs the half of a real node's cluster that is in namespaces.
 func Inside(context.Context, io.Reader, io.Writer) error { return errNotLinux }
 

@@ -36,6 +36,11 @@ var requirements = map[Node][]requirement{
 	},
 }
 
+// wishes are what no cluster needs, but tests do that are left out without it.
+var wishes = []requirement{
+	{"docker-registry", "docker-registry", "is a private registry"},
+}
+
 // cniDirs are where Debian and the rest of the world have the CNI plugins.
 var cniDirs = []string{"/usr/lib/cni", "/opt/cni/bin"}
 
@@ -45,15 +50,23 @@ func Missing(n Node) []string {
 	if n == Real && os.Geteuid() != 0 {
 		lines = append(lines, "root: a real node makes namespaces, mounts and cgroups")
 	}
-	for _, r := range missing(n) {
+	return append(lines, say(missing(requirements[n]))...)
+}
+
+// Wished says in a line each what this machine lacks that only some tests need.
+func Wished() []string { return say(missing(wishes)) }
+
+func say(list []requirement) []string {
+	var lines []string
+	for _, r := range list {
 		lines = append(lines, fmt.Sprintf("%s: %s (Debian package %s)", r.program, r.use, r.pkg))
 	}
 	return lines
 }
 
-func missing(n Node) []requirement {
+func missing(of []requirement) []requirement {
 	var list []requirement
-	for _, r := range requirements[n] {
+	for _, r := range of {
 		if !r.met() {
 			list = append(list, r)
 		}
@@ -73,10 +86,10 @@ func (r requirement) met() bool {
 	return false
 }
 
-// install installs Debian's packages of what a real node lacks.
+// install installs Debian's packages of what a real node and the tests lack.
 func install(ctx context.Context, report func(string)) error {
 	var packages []string
-	for _, r := range missing(Real) {
+	for _, r := range missing(slices.Concat(requirements[Real], wishes)) {
 		if !slices.Contains(packages, r.pkg) {
 			packages = append(packages, r.pkg)
 		}
@@ -89,17 +102,10 @@ func install(ctx context.Context, report func(string)) error {
 		return fmt.Errorf("installing %s: it needs root", list)
 	}
 	report("installing " + list)
-	for _, args := range [][]string{
-		{"update"},
-		append([]string{"install", "--yes", "--no-install-recommends"}, packages...),
-	} {
-		cmd := exec.CommandContext(ctx, "apt-get", args...)
-		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("installing %s: apt-get %s: %w\n%s", list, args[0], err, out)
-		}
+	if err := installQuietly(ctx, packages); err != nil {
+		return fmt.Errorf("installing %s: %w", list, err)
 	}
-	if still := Missing(Real); len(still) > 0 {
+	if still := append(Missing(Real), Wished()...); len(still) > 0 {
 		return errors.New("installing " + list + ": still missing:\n" + strings.Join(still, "\n"))
 	}
 	return nil

@@ -5,6 +5,7 @@ package install
 import (
 	"bytes"
 	_ "embed"
+	"encoding/base64"
 	"fmt"
 	"text/template"
 )
@@ -22,8 +23,27 @@ type Options struct {
 	Namespace string
 	Image     string
 	Args      []string // further arguments of `belay agent`
-	OnlyCRDs  bool
+	Files     []File   // what arguments name, for the agent to read; they are kept in a Secret
+	// DockerConfigSecret is the Secret of the agent's own registry credentials, of the type
+	// kubernetes.io/dockerconfigjson; empty for none. People make it.
+	DockerConfigSecret string
+	OnlyCRDs           bool
 }
+
+// Where the agent finds what is mounted for it.
+const (
+	FilesDir     = "/etc/belay/files"
+	DockerConfig = "/etc/belay/docker/config.json"
+)
+
+// File is a file that the agent finds at [FilesDir].
+type File struct {
+	Path    string // below that, with slashes: "certs.d/docker.io/hosts.toml"
+	Content []byte
+}
+
+// Text is the content as a Secret has it.
+func (f File) Text() string { return base64.StdEncoding.EncodeToString(f.Content) }
 
 // Manifests is the installation as YAML.
 func Manifests(options Options) ([]byte, error) {

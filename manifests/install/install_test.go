@@ -141,6 +141,48 @@ func TestTheAgentIsGivenItsImageAndArgumentsAsTheyAre(t *testing.T) {
 	}
 }
 
+// withFiles are options with all that can be mounted.
+var withFiles = Options{Namespace: "gitops", Image: "belay", DockerConfigSecret: "registries", Files: []File{
+	{Path: "certs.d/registry.local:5000/hosts.toml", Content: []byte("server = \"{{ x }}\"\n")}, {Path: "image-paths.yaml", Content: []byte("[]")},
+}}
+
+func TestTheAgentFindsItsFiles(t *testing.T) {
+	objects, texts := documents(t, withFiles)
+	for i, object := range objects {
+		if object.ID().String() != "Secret/gitops/belay-files" {
+			continue
+		}
+		var files corev1.Secret
+		if err := strict.UnmarshalStrict(texts[i], &files); err != nil {
+			t.Fatal(err)
+		}
+		want := map[string][]byte{"file-0": withFiles.Files[0].Content, "file-1": withFiles.Files[1].Content}
+		if diff := cmp.Diff(want, files.Data); diff != "" {
+			t.Error(diff)
+		}
+	}
+	spec := agentOf(t, withFiles).Spec.Template.Spec
+	paths := map[string]string{}
+	for _, mount := range spec.Containers[0].VolumeMounts {
+		for _, volume := range spec.Volumes {
+			if volume.Name != mount.Name || volume.Secret == nil {
+				continue
+			}
+			for _, item := range volume.Secret.Items {
+				paths[mount.MountPath+"/"+item.Path] = volume.Secret.SecretName + " " + item.Key
+			}
+		}
+	}
+	want := map[string]string{
+		FilesDir + "/certs.d/registry.local:5000/hosts.toml": "belay-files file-0",
+		FilesDir + "/image-paths.yaml":                       "belay-files file-1",
+		DockerConfig:                                         "registries .dockerconfigjson",
+	}
+	if diff := cmp.Diff(want, paths); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestTheNamespaceEnforcesTheRestrictedRules(t *testing.T) {
 	objects, _ := documents(t, options)
 	for _, object := range objects {
@@ -155,6 +197,12 @@ func TestTheNamespaceEnforcesTheRestrictedRules(t *testing.T) {
 // The rules are those of https://kubernetes.io/docs/concepts/security/pod-security-standards/, baseline and
 // restricted, field by field.
 func TestTheAgentFitsTheRestrictedPodSecurityRules(t *testing.T) {
+	t.Run("as it is", func(t *testing.T) { fitsTheRestrictedRules(t, options) })
+	t.Run("with files", func(t *testing.T) { fitsTheRestrictedRules(t, withFiles) })
+}
+
+func fitsTheRestrictedRules(t *testing.T, options Options) {
+	t.Helper()
 	pod := agentOf(t, options).Spec.Template
 	spec := pod.Spec
 	check := func(what string, ok bool) {
@@ -166,7 +214,7 @@ func TestTheAgentFitsTheRestrictedPodSecurityRules(t *testing.T) {
 	check("host namespaces are off", !spec.HostNetwork && !spec.HostPID && !spec.HostIPC)
 	check("no AppArmor or seccomp annotations", len(pod.Annotations) == 0)
 	for _, volume := range spec.Volumes {
-		check("volume "+volume.Name+" is an emptyDir", volume.EmptyDir != nil && volume.HostPath == nil)
+		check("volume "+volume.Name+" is an emptyDir or a Secret", (volume.EmptyDir != nil || volume.Secret != nil) && volume.HostPath == nil)
 	}
 	of := spec.SecurityContext
 	if of == nil {

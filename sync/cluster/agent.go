@@ -70,6 +70,7 @@ func Run(ctx context.Context, config *rest.Config, options AgentOptions, start f
 	ctx, lost := context.WithCancelCause(ctx)
 	defer lost(nil)
 	config = guarded(config, options, func() { lost(errLeaseOver) })
+	config.QPS = -1 // as in Connect: five statuses and events a second would do for no more than a few Syncs
 	patience := 10 * time.Second
 	// By default renewed every five seconds: most of what an agent at rest asks. One that is killed is succeeded after
 	// thirty; one that ends gives the lease back.

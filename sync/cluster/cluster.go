@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -38,6 +39,7 @@ type Cluster struct {
 
 	discovery discovery.DiscoveryInterface
 	handover  *handover
+	platforms platforms
 }
 
 // Connect makes a Cluster of a client configuration. Each change to an owned object, or to a pod behind a release
@@ -72,7 +74,7 @@ func Connect(config *rest.Config, notify func(types.NamespacedName)) (*Cluster, 
 	return &Cluster{
 		config: config, mapper: mapper, own: own, records: records,
 		watches: watches, pods: newPodWatches(config, mapper, notify),
-		discovery: kinds, handover: newHandover(notify),
+		discovery: kinds, handover: newHandover(notify), platforms: platforms{clock: time.Now},
 	}, nil
 }
 

@@ -12,10 +12,13 @@ import (
 func image(ctx context.Context, args []string) error {
 	flags, o := optionFlags("image")
 	var i cluster.Image
+	var login cluster.Login
 	var builtin, message, registry, name string
 	var crash bool
 	flags.StringVar(&registry, "registry", "", "`HOST:PORT` of the registry, which is spoken to in plain HTTP if the host is an address")
 	flags.StringVar(&name, "name", "", "`REPOSITORY:TAG` in the registry")
+	flags.StringVar(&login.Username, "username", "", "`user` of a registry that asks for one")
+	flags.StringVar(&login.Password, "password", "", "that user's `password`")
 	flags.StringVar(&i.Program, "program", "", "static binary `file` that the image runs")
 	flags.StringVar(&builtin, "builtin", "", "run this module's own `program` instead: hello answers --message on port 8080")
 	flags.StringVar(&message, "message", "hello", "what the builtin hello answers")
@@ -39,7 +42,7 @@ func image(ctx context.Context, args []string) error {
 			i.Env = append(i.Env, "CRASH=1")
 		}
 	}
-	digest, err := i.Push(ctx, registry+"/"+name)
+	digest, err := i.Push(ctx, registry+"/"+name, login)
 	if err != nil {
 		return err
 	}

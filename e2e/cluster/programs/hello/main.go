@@ -1,6 +1,6 @@
 // Command hello answers every HTTP request on port 8080 with $MESSAGE. It stands for the applications that a
 // test deploys: two images that differ in their message differ in their digest. With $CRASH set it stands for
-// a broken one.
+// a broken one. With the argument "print" it prints the message and ends, as init containers and Jobs have to.
 package main
 
 import (
@@ -16,6 +16,10 @@ func main() {
 	if os.Getenv("CRASH") != "" {
 		fmt.Fprintf(os.Stderr, "hello: %s cannot start: CRASH is set\n", os.Getenv("MESSAGE"))
 		os.Exit(1)
+	}
+	if len(os.Args) > 1 && os.Args[1] == "print" {
+		fmt.Println(os.Getenv("MESSAGE"))
+		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

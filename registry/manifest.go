@@ -7,7 +7,6 @@ import (
 	"mime"
 	"slices"
 	"strings"
-	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -29,81 +28,59 @@ var accept = func() string {
 	return strings.Join(names, ", ")
 }()
 
-// verify fetches what digest names, and checks that it is that, that it is an
-// image, and that it runs on one of the platforms.
-func (s *session) verify(ctx context.Context, digest string, platforms []v1.Platform) error {
+// contents is what is remembered of a digest that was found sound. That never changes.
+type contents struct {
+	index     bool
+	platforms []v1.Platform // of an index
+}
+
+// inspect fetches what digest names, and checks that it is that, and that it is an image.
+func (s *session) inspect(ctx context.Context, digest string) (contents, error) {
 	manifest, err := s.get(ctx, digest)
 	if missing := (*Error)(nil); errors.As(err, &missing) && missing.Reason == NotFound {
-		return &Error{Reason: NotFound, Detail: "the registry does not have the digest it names for this tag; push it anew"}
+		return contents{}, &Error{
+			Reason: NotFound,
+			Detail: "the registry does not have the digest that it named for this tag; the tag has moved just now, or must be pushed anew",
+		}
 	}
 	if err != nil {
-		return err
+		return contents{}, err
 	}
 	if digestOf(manifest.bytes) != digest {
-		return &Error{
+		return contents{}, &Error{
 			Reason: DigestMismatch,
 			Detail: "what the registry sends for the digest of this tag is something else; a pull by digest would fail",
 		}
 	}
-	return checkManifest(manifest, platforms)
+	return readManifest(manifest)
 }
 
-func checkManifest(m manifest, platforms []v1.Platform) error {
+func readManifest(m manifest) (contents, error) {
 	contentType, _, _ := mime.ParseMediaType(m.contentType)
 	mediaType := types.MediaType(contentType)
 	switch mediaType {
 	case types.DockerManifestSchema1, types.DockerManifestSchema1Signed:
-		return &Error{
+		return contents{}, &Error{
 			Reason: UnsupportedMediaType,
 			Detail: "it is an image of Docker's schema 1, which runtimes no longer pull; build and push it anew",
 		}
 	}
 	var index v1.IndexManifest
 	if !slices.Contains(mediaTypes, mediaType) || json.Unmarshal(m.bytes, &index) != nil {
-		return &Error{
+		return contents{}, &Error{
 			Reason: UnsupportedMediaType,
 			Detail: "what the registry sends is not an image; it should be a manifest or an index of OCI or of Docker's schema 2",
 		}
 	}
 	// One document must not be read in two ways (CVE-2021-41190).
 	if index.MediaType != "" && index.MediaType != mediaType {
-		return &Error{
+		return contents{}, &Error{
 			Reason: UnsupportedMediaType,
 			Detail: "the manifest says that it is of another media type than the registry says",
 		}
 	}
 	if !mediaType.IsIndex() {
-		return nil
+		return contents{}, nil
 	}
-	return checkPlatforms(index, platforms)
-}
-
-// verified remembers which repo@digest was found sound. That never changes, so
-// entries are only dropped to make room.
-type verified struct {
-	mu     sync.Mutex
-	pinned map[string]struct{}
-}
-
-const maxVerified = 8192
-
-func newVerified() *verified { return &verified{pinned: make(map[string]struct{})} }
-
-func (v *verified) has(pinned string) bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	_, ok := v.pinned[pinned]
-	return ok
-}
-
-func (v *verified) add(pinned string) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	for other := range v.pinned {
-		if len(v.pinned) < maxVerified {
-			break
-		}
-		delete(v.pinned, other)
-	}
-	v.pinned[pinned] = struct{}{}
+	return contents{index: true, platforms: platformsOf(index)}, nil
 }

@@ -1,0 +1,140 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// pass is one call. What it asks of the cluster it asks once.
+type pass struct {
+	*Resolver
+	nodes func() ([]v1.Platform, error)
+	there once[struct{}]
+}
+
+func (r *Resolver) newPass(ctx context.Context) *pass {
+	return &pass{Resolver: r, nodes: sync.OnceValues(func() ([]v1.Platform, error) { return r.nodePlatforms(ctx) })}
+}
+
+// memory is what all callers know of images.
+type memory struct {
+	tours    *lookup[tourKey, answer]  // by who may ask at which sites
+	tags     *lookup[tagKey, answer]   // by account
+	contents *lookup[string, contents] // by repository and digest, for ever
+}
+
+// tagKey is an image and the account that it is asked for with: what one was told is not for others.
+type tagKey struct {
+	image   string
+	account accountID
+}
+
+// answer is what a registry said of a tag.
+type answer struct {
+	digest   string
+	contents contents
+	at       time.Time
+	account  accountID
+	source   string
+}
+
+// resolve returns what one reference stands for, once it is known to be sound.
+func (p *pass) resolve(ctx context.Context, q question, since time.Time) (Resolution, error) {
+	if digest, ok := q.Reference.(name.Digest); ok {
+		return Resolution{Digest: digest.DigestStr()}, nil
+	}
+	tour, err := p.newTour(q)
+	if err != nil {
+		return Resolution{}, err
+	}
+	recent := func(a answer) bool { return !a.at.Before(since) }
+	found, err := p.tours.do(ctx, tour.key(), recent, func() (answer, error) {
+		var found answer
+		account, err := tour.visit(ctx, func(s *session) (err error) {
+			found, err = p.tags.do(ctx, tagKey{q.Name(), s.account.id}, recent, func() (answer, error) { return s.tag(ctx, q.reference) })
+			return err
+		})
+		found.account, found.source = account.id, account.source
+		return found, err
+	})
+	if err != nil {
+		return Resolution{}, err
+	}
+	if err := p.runs(found.contents); err != nil {
+		return Resolution{}, err
+	}
+	return Resolution{Digest: found.digest, At: found.at, Source: tour.source(found)}, nil
+}
+
+// tag asks for a tag, and for what its digest is if that is not known.
+func (s *session) tag(ctx context.Context, ref reference) (answer, error) {
+	digest, err := s.digest(ctx, ref.Identifier())
+	if err != nil {
+		return answer{}, err
+	}
+	at := s.now()
+	always := func(contents) bool { return true }
+	contents, err := s.contents.do(ctx, ref.Context().Digest(digest).Name(), always, func() (contents, error) { return s.inspect(ctx, digest) })
+	return answer{digest: digest, contents: contents, at: at}, err
+}
+
+// runs refuses an index that is for none of the nodes.
+func (p *pass) runs(c contents) error {
+	if !c.index {
+		return nil
+	}
+	want, err := p.nodes()
+	if err != nil {
+		return err
+	}
+	return checkPlatforms(c.platforms, want)
+}
+
+// missing reports whether the registry answers 404 for a digest, at each of its endpoints.
+func (p *pass) missing(ctx context.Context, q question) (bool, error) {
+	digest, ok := q.Reference.(name.Digest)
+	if !ok {
+		return false, &Error{Reason: InvalidReference, Detail: "it has no digest that could be missing"}
+	}
+	tour, err := p.newTour(q)
+	if err != nil {
+		return false, err
+	}
+	key := tour.key()
+	_, err = p.there.do(string(key[:]), func() (struct{}, error) {
+		_, err := tour.visit(ctx, func(s *session) error { return s.exists(ctx, digest.DigestStr()) })
+		if elsewhere := tour.otherThanMissing(); err != nil && elsewhere != nil {
+			err = elsewhere
+		}
+		return struct{}{}, err
+	})
+	if e := (*Error)(nil); errors.As(err, &e) && e.Reason == NotFound {
+		return true, nil
+	}
+	return false, err
+}
+
+// once answers each key's question the first time it is asked.
+type once[T any] struct {
+	mu      sync.Mutex
+	answers map[string]func() (T, error)
+}
+
+func (o *once[T]) do(key string, question func() (T, error)) (T, error) {
+	o.mu.Lock()
+	answer, ok := o.answers[key]
+	if !ok {
+		if o.answers == nil {
+			o.answers = make(map[string]func() (T, error))
+		}
+		answer = sync.OnceValues(question)
+		o.answers[key] = answer
+	}
+	o.mu.Unlock()
+	return answer()
+}

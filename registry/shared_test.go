@@ -1,0 +1,254 @@
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// The promise for a thousand Syncs that share fifty images.
+func TestAThousandCallersOfFiftyTagsAskForEachOnce(t *testing.T) {
+	const callers, images = 1000, 50
+	server := serve(t)
+	clock := newClock()
+	resolver := server.resolverAt(t, Options{}, clock.now)
+	want := map[string]string{}
+	var first, second []string
+	for i := range images {
+		repository := fmt.Sprintf("app%d", i)
+		digest := server.push(repository + ":1")
+		want[server.host+"/"+repository+":1"] = digest
+		second = append(second, "HEAD /v2/"+repository+"/manifests/1")
+		first = append(first, "HEAD /v2/"+repository+"/manifests/1", "GET /v2/"+repository+"/manifests/"+digest)
+	}
+	server.forget()
+	queries := ask(slices.Sorted(maps.Keys(want))...)
+	round := func() {
+		t.Helper()
+		since := clock.now()
+		var all sync.WaitGroup
+		for range callers {
+			all.Go(func() {
+				got, err := resolver.Resolve(t.Context(), queries, since)
+				if err != nil {
+					t.Error(err)
+				}
+				if !maps.Equal(want, digests(got)) {
+					t.Error("digests (-want +got):\n" + cmp.Diff(want, digests(got)))
+				}
+			})
+		}
+		all.Wait()
+	}
+	round()
+	server.expect(append(first, "GET /v2/")...)
+
+	server.forget()
+	clock.Time = clock.Add(5 * time.Minute)
+	round()
+	server.expect(second...)
+}
+
+func TestAnAnswerIsTakenAgainIfItIsYoungEnough(t *testing.T) {
+	server := serve(t)
+	digest := server.push("cart:1")
+	clock := newClock()
+	resolver := server.resolverAt(t, Options{}, clock.now)
+	start := clock.now()
+	image := server.host + "/cart:1"
+	for _, step := range []struct {
+		since time.Time
+		want  []string
+	}{
+		{start, []string{"GET /v2/", "GET " + cart + digest, "HEAD " + cart + "1"}},
+		{start, nil},
+		{start.Add(-time.Hour), nil},
+		{time.Time{}, nil},
+		{start.Add(2 * time.Minute), []string{"HEAD " + cart + "1"}}, // now is a minute later
+		{start.Add(time.Hour), nil},                                  // a time to come means now, and that is when it was asked
+	} {
+		server.forget()
+		got, err := resolver.Resolve(t.Context(), ask(image), step.since)
+		if err != nil || got[image].Digest != digest {
+			t.Errorf("got %v, %v", got, err)
+		}
+		server.expect(step.want...)
+		if len(step.want) == 3 {
+			if !got[image].At.Equal(start) {
+				t.Errorf("it was said at %v", got[image].At)
+			}
+			clock.Time = clock.Add(time.Minute)
+		}
+	}
+}
+
+// Who has no credentials, or others, does not get what another's credentials gave.
+func TestAnAnswerIsForItsAccountOnly(t *testing.T) {
+	server := serve(t)
+	digest := server.push("cart:1")
+	server.protect("ana", "pw")
+	resolver := server.resolver(t, Options{})
+	image := server.host + "/cart:1"
+	since := time.Now()
+	if _, err := resolver.Resolve(t.Context(), []Query{{image, login(t, server.host, "ana", "pw")}}, since); err != nil {
+		t.Fatal(err)
+	}
+	for _, credentials := range [][]*Credentials{nil, login(t, server.host, "bob", "pw"), login(t, "other.io", "ana", "pw")} {
+		got, err := resolver.Resolve(t.Context(), []Query{{image, credentials}}, since)
+		if e := firstError(t, err); e.Reason != Unauthorized || len(got) != 0 {
+			t.Errorf("got %v, %v", got, err)
+		}
+	}
+	server.forget()
+	// The same credentials are the same account, whatever they are called, wherever they stand in the list.
+	again := append(login(t, server.host, "ana", "pw"), login(t, server.host, "bob", "pw")...)
+	again[0].Source = "Secret till/registry"
+	got, err := resolver.Resolve(t.Context(), []Query{{image, again}}, since)
+	if err != nil || got[image].Digest != digest || got[image].Source != "Secret till/registry" {
+		t.Errorf("got %v, %v", got, err)
+	}
+	server.expect()
+}
+
+func TestAPingIsKeptForAnHour(t *testing.T) {
+	server := serve(t)
+	server.push("cart:1")
+	clock := newClock()
+	resolver := server.resolverAt(t, Options{}, clock.now)
+	var want []string
+	for _, requests := range []string{"GET /v2/, HEAD", "HEAD", "GET /v2/, HEAD"} {
+		server.forget()
+		if _, err := resolver.Resolve(t.Context(), ask(server.host+"/cart:1"), clock.now()); err != nil {
+			t.Fatal(err)
+		}
+		want = want[:0]
+		for request := range strings.SplitSeq(requests, ", ") {
+			want = append(want, strings.Replace(request, "HEAD", "HEAD "+cart+"1", 1))
+		}
+		server.expectBut("GET "+cart, want...)
+		clock.Time = clock.Add(31 * time.Minute)
+	}
+}
+
+func TestATokenIsKeptUntilItEnds(t *testing.T) {
+	server := serve(t)
+	server.push("cart:1")
+	server.wantToken("token")
+	clock := newClock()
+	resolver := server.resolverAt(t, Options{Credentials: login(t, server.host, "ana", "pw")}, clock.now)
+	for i, want := range [][]string{
+		{"GET /token", "GET /v2/", "HEAD " + cart + "1"},
+		{"HEAD " + cart + "1"},               // after 30 s
+		{"GET /token", "HEAD " + cart + "1"}, // after 60 s, which is its age
+	} {
+		server.forget()
+		if _, err := resolver.Resolve(t.Context(), ask(server.host+"/cart:1"), clock.now()); err != nil {
+			t.Fatal(i, err)
+		}
+		server.expectBut("GET "+cart, want...)
+		clock.Time = clock.Add(30 * time.Second)
+	}
+}
+
+func TestATokenIsRenewedOnceWhereItIsRefused(t *testing.T) {
+	server := serve(t)
+	server.push("cart:1")
+	server.push("cart:2")
+	server.wantToken("token")
+	resolver := server.resolver(t, Options{Credentials: login(t, server.host, "ana", "pw")})
+	resolve := func() error {
+		_, err := resolver.Resolve(t.Context(), ask(server.host+"/cart:1"), time.Now())
+		return err
+	}
+	if err := resolve(); err != nil {
+		t.Fatal(err)
+	}
+	server.forget()
+	server.setToken("another")
+	if err := resolve(); err != nil {
+		t.Fatal(err)
+	}
+	server.expect("GET /token", "HEAD "+cart+"1", "HEAD "+cart+"1")
+
+	server.forget()
+	server.setToken("")
+	if e := firstError(t, resolve()); e.Reason != Unauthorized {
+		t.Errorf("got %v", e)
+	}
+	server.expect("GET /token", "HEAD "+cart+"1", "HEAD "+cart+"1")
+}
+
+func TestAHostThatIsDownIsNotAskedByEachOfAThousand(t *testing.T) {
+	server := serve(t)
+	server.on("HEAD "+cart+"1", status(http.StatusBadGateway, nil))
+	clock := newClock()
+	resolver := server.resolverAt(t, Options{}, clock.now)
+	failures := make(chan *Error, 1000)
+	var all sync.WaitGroup
+	for range cap(failures) {
+		all.Go(func() {
+			_, err := resolver.Resolve(t.Context(), ask(server.host+"/cart:1"), clock.now())
+			e := (*Error)(nil)
+			errors.As(err, &e)
+			failures <- e
+		})
+	}
+	all.Wait()
+	close(failures)
+	kept := 0
+	for e := range failures {
+		if e == nil || e.Reason != Unavailable || !e.Temporary {
+			t.Fatalf("got %v", e)
+		}
+		if strings.Contains(e.Detail, "failed 5 times in a row from 2026-05-01T10:00:00Z on; the last time, the registry answered 502") {
+			kept++
+		}
+	}
+	if kept != 995 {
+		t.Errorf("%d were kept away", kept)
+	}
+	head := "HEAD " + cart + "1"
+	server.expect("GET /v2/", head, head, head, head, head)
+
+	server.forget()
+	server.on(head, nil)
+	server.push("cart:1")
+	clock.Time = clock.Add(time.Second)
+	if _, err := resolver.Resolve(t.Context(), ask(server.host+"/cart:1"), clock.now()); err != nil {
+		t.Error(err)
+	}
+	server.expectBut("GET "+cart, head)
+}
+
+func TestMoreThanTheBudgetIsBusyAndWhatIsAnsweredIsKept(t *testing.T) {
+	server := serve(t)
+	var images []string
+	for i := range burst/2 + 20 {
+		images = append(images, server.host+fmt.Sprintf("/cart:%d", i))
+		server.push(fmt.Sprintf("cart:%d", i))
+	}
+	clock := newClock()
+	resolver := server.resolverAt(t, Options{}, clock.now)
+	since := clock.now()
+	got, err := resolver.Resolve(t.Context(), ask(images...), since)
+	if e := firstError(t, err); e.Reason != Busy || !e.Temporary || e.RetryAfter <= 0 || len(got) == 0 {
+		t.Errorf("got %d answers and %v", len(got), e)
+	}
+	for range 10 {
+		clock.Time = clock.Add(time.Second)
+		if got, err = resolver.Resolve(t.Context(), ask(images...), since); err == nil {
+			break
+		}
+	}
+	if err != nil || len(got) != len(images) {
+		t.Errorf("got %d answers and %v", len(got), err)
+	}
+}
