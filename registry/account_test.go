@@ -85,6 +85,22 @@ func TestCredentialsAreTriedInOrderUntilOneIsNotRefused(t *testing.T) {
 	}
 }
 
+// Two pods of one image may have different Secrets.
+func TestAnImageThatIsAskedForTwiceHasTheCredentialsOfBoth(t *testing.T) {
+	server := serve(t)
+	digest := server.push("cart:1")
+	came := server.users(map[string]string{"b": "pw"})
+	image := server.host + "/cart:1"
+	queries := []Query{{image, login(t, server.host, "a", "pw")}, {image, login(t, server.host, "b", "pw")}}
+	got, err := server.resolver(t, Options{}).Resolve(t.Context(), queries, time.Now())
+	if err != nil || got[image].Digest != digest {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if diff := cmp.Diff([]string{"a", "b", "b"}, *came); diff != "" {
+		t.Error("who came (-want +got):\n" + diff)
+	}
+}
+
 func TestA403IsRefusedToo(t *testing.T) {
 	server := serve(t)
 	digest := server.push("cart:1")

@@ -130,7 +130,7 @@ type fitted struct {
 }
 
 // fit returns the transport for an endpoint, and has it made anew where what is declared has changed.
-func (t *tailored) fit(key string, to Endpoint, make func() *http.Transport) *http.Transport {
+func (t *tailored) fit(key string, to Endpoint, tailor func() *http.Transport) *http.Transport {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	known, ok := t.made[key]
@@ -143,7 +143,7 @@ func (t *tailored) fit(key string, to Endpoint, make func() *http.Transport) *ht
 	if len(t.made) >= maxSites {
 		clear(t.made) // their idle connections end by themselves
 	}
-	way := make()
+	way := tailor()
 	t.made[key] = fitted{to, way}
 	return way
 }

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -81,7 +82,7 @@ func TestTheNextEndpointIsAskedWhereOneCannotAnswer(t *testing.T) {
 			digest := origin.push("cart:1")
 			test.spoil(mirror)
 			resolver := resolverOf(t, Options{
-				Timeout:   200 * time.Millisecond,
+				Timeout:   time.Second,
 				Endpoints: endpointsOf("r.io", Endpoint{URL: at(mirror, "/v2"), Mirror: true}, Endpoint{URL: at(origin, "/v2")}),
 			})
 			got, err := resolver.Resolve(t.Context(), ask("r.io/cart:1"), time.Now())
@@ -92,6 +93,48 @@ func TestTheNextEndpointIsAskedWhereOneCannotAnswer(t *testing.T) {
 			origin.expect("GET /v2/", head, "GET "+cart+digest)
 		})
 	}
+}
+
+func TestTheNextEndpointIsAskedWhereAMirrorWasAskedEnough(t *testing.T) {
+	mirror, origin := serve(t), serve(t)
+	digest := origin.push("cart:1")
+	resolver := resolverOf(t, Options{Endpoints: endpointsOf("r.io", Endpoint{URL: at(mirror, "/v2"), Mirror: true}, Endpoint{URL: at(origin, "/v2")})})
+	for range burst {
+		if err := resolver.guard.budget.enter(hostKey(mirror.host), accountID{}, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := resolver.Resolve(t.Context(), ask("r.io/cart:1"), time.Now())
+	if err != nil || got["r.io/cart:1"].Digest != digest {
+		t.Errorf("got %v, %v", got, err)
+	}
+	mirror.expect("GET /v2/")
+}
+
+func TestWhoDoesNotWaitAnyMoreAsksNobodyElse(t *testing.T) {
+	mirror, origin := serve(t), serve(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	mirror.on("HEAD "+cart+"1", func(_ http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() })
+	var looked []string
+	second := Endpoint{URL: at(origin, "/v2")}
+	resolver := resolverOf(t, Options{
+		Endpoints: endpointsOf("r.io", Endpoint{URL: at(mirror, "/v2"), Mirror: true}, second),
+		Provider:  watcher(func(image string) { looked = append(looked, image) }),
+	})
+	if _, err := resolver.Resolve(ctx, ask("r.io/cart:1"), time.Now()); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if diff := gocmp.Diff([]string{mirror.host + "/cart"}, looked); diff != "" {
+		t.Error("looked for credentials of (-want +got):\n" + diff)
+	}
+}
+
+// watcher has no credentials, and tells what it is asked for.
+type watcher func(image string)
+
+func (w watcher) Credentials(_ context.Context, image string) (*Credentials, error) {
+	w(image)
+	return nil, nil
 }
 
 // deadHost is one where nobody listens.

@@ -95,7 +95,7 @@ const (
 	maxTags     = 8192
 	maxContents = 8192
 	maxSites    = 1024
-	maxTokens   = 8192
+	maxTokens   = 2048
 	maxSigned   = 8192
 )
 

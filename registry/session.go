@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -10,20 +9,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
-const (
-	// challengeAge is how long a registry is taken to want to be signed in to in the same way.
-	challengeAge = time.Hour
-	// tokenAge is how long a token lasts if its server does not say, and the least that any lasts
-	// (https://distribution.github.io/distribution/spec/auth/token/, expires_in).
-	tokenAge = 60 * time.Second
-	// tokenMargin is how long before its end a token is not used any more.
-	tokenMargin = 10 * time.Second
-)
+// challengeAge is how long a registry is taken to want to be signed in to in the same way.
+const challengeAge = time.Hour
 
 // signIns are the pings and tokens that all callers share. Neither is asked for again for each image.
 type signIns struct {
@@ -35,16 +26,6 @@ type signIns struct {
 type challenge struct {
 	*transport.Challenge
 	at time.Time
-}
-
-type tokenKey struct {
-	account accountID
-	path    string
-}
-
-type tokenKept struct {
-	text  string
-	until time.Time
 }
 
 // session is one account's at one site. It signs in when it is first used, and is one caller's.
@@ -67,6 +48,9 @@ func (s *session) signIn(ctx context.Context) error {
 		func(c challenge) bool { return s.now().Sub(c.at) < challengeAge },
 		func() (challenge, error) {
 			c, err := s.ping(ctx)
+			if err == nil {
+				c, err = trimmed(c)
+			}
 			return challenge{c, s.now()}, err
 		})
 	if err != nil {
@@ -125,6 +109,20 @@ func (e elsewhere) RoundTrip(req *http.Request) (*http.Response, error) {
 	return e.way.RoundTrip(req)
 }
 
+// trimmed is a challenge with what is kept of it.
+func trimmed(c *transport.Challenge) (*transport.Challenge, error) {
+	const longest = 4 << 10
+	realm, service := c.Parameters["realm"], c.Parameters["service"]
+	if len(c.Scheme)+len(realm)+len(service) > longest {
+		return nil, unavailable("how the registry wants to be signed in to is longer than it should be")
+	}
+	return &transport.Challenge{
+		Scheme:     c.Scheme,
+		Parameters: map[string]string{"realm": realm, "service": service},
+		Insecure:   c.Insecure,
+	}, nil
+}
+
 // challengeOf reads what a 401 wants.
 func challengeOf(ctx context.Context, resp *http.Response) (*transport.Challenge, error) {
 	return transport.Ping(ctx, placeholder, answered{resp})
@@ -134,90 +132,6 @@ func challengeOf(ctx context.Context, resp *http.Response) (*transport.Challenge
 type answered struct{ resp *http.Response }
 
 func (a answered) RoundTrip(*http.Request) (*http.Response, error) { return a.resp, nil }
-
-// getToken takes a kept token, or has one made: one that is not stale, the token that was refused. Scope is what the
-// registry said that it wants beside pulling.
-func (s *session) getToken(ctx context.Context, scope, stale string) error {
-	if given := s.account.config.RegistryToken; given != "" {
-		s.token, s.fresh = given, true
-		return nil
-	}
-	kept, err := s.tokens.do(ctx, tokenKey{s.account.id, s.site.path()},
-		func(t tokenKept) bool { return t.text != stale && s.now().Before(t.until) },
-		func() (tokenKept, error) {
-			s.fresh = true
-			return s.exchange(ctx, scope)
-		})
-	if err != nil {
-		err = s.refusedSignIn(err)
-		if e := (*Error)(nil); !errors.As(err, &e) || e.Reason != Unauthorized {
-			s.challenges.forget(s.site.key()) // it may want something else by now
-		}
-		return err
-	}
-	s.token = kept.text
-	return nil
-}
-
-// exchange gets a token for pulling from the repository. The registry names the server that makes tokens, and that one is
-// shown the credentials, as the protocol wants it; but only by HTTPS, or where an operator has declared plain HTTP.
-func (s *session) exchange(ctx context.Context, scope string) (tokenKept, error) {
-	wanted := s.challenge
-	realm, err := url.Parse(wanted.Parameters["realm"])
-	if err != nil || realm.Host == "" || realm.User != nil {
-		return tokenKept{}, unavailable("the registry does not say rightly where its tokens are made")
-	}
-	registry, way, err := s.wayToRealm(realm)
-	if err != nil {
-		return tokenKept{}, err
-	}
-	if realm.Scheme != "https" && !(realm.Scheme == "http" && wanted.Insecure && way.mayBePlain(realm.Host)) {
-		return tokenKept{}, &Error{
-			Reason: AddressRefused,
-			Detail: "its tokens are made at a host without HTTPS, where credentials are not sent; an operator can declare both hosts insecure",
-		}
-	}
-	scopes := []string{s.scope()}
-	if scope != "" && scope != s.scope() {
-		scopes = []string{scope, s.scope()} // some servers look at the first one only
-	}
-	at := s.now()
-	token, err := transport.Exchange(ctx, registry, authn.FromConfig(s.account.config), way, scopes, wanted)
-	if err != nil {
-		return tokenKept{}, err
-	}
-	age := max(time.Duration(token.ExpiresIn)*time.Second, tokenAge)
-	// Either name is used, access_token first, as in go-containerregistry#54.
-	return tokenKept{cmp.Or(token.AccessToken, token.Token), at.Add(age - tokenMargin)}, nil
-}
-
-// wayToRealm is how the host that makes tokens is reached. It may be declared like any registry.
-func (s *session) wayToRealm(realm *url.URL) (name.Registry, way, error) {
-	if s.site.is(realm.Host) {
-		return s.site.registry, s.way(), nil
-	}
-	registry, err := name.NewRegistry(realm.Host, name.WeakValidation)
-	if err != nil {
-		return name.Registry{}, way{}, unavailable("the registry does not say rightly where its tokens are made")
-	}
-	sites, err := s.sites(registry.Repo("x"))
-	if err != nil {
-		return name.Registry{}, way{}, err
-	}
-	realmWay := way{guard: s.guard, site: site{registry: registry}, account: s.account.id}
-	for _, site := range sites {
-		if site.is(realm.Host) && (!site.declared() || site.URL.Scheme == realm.Scheme) {
-			realmWay.site = site
-			break
-		}
-	}
-	// Package transport lets a private address make tokens only where it is the registry itself, and does not know what
-	// is declared.
-	if !realmWay.declares(realm.Host) {
-		registry = s.site.registry
-	}
-	return registry, realmWay, nil
-}
 
 func (s *session) way() way { return way{guard: s.guard, site: s.site, account: s.account.id} }
 
@@ -232,33 +146,6 @@ func (s *session) authorize(req *http.Request) {
 	case config.Username != "" || config.Password != "":
 		req.SetBasicAuth(config.Username, config.Password)
 	}
-}
-
-func (s *session) scope() string { return "repository:" + s.site.path() + ":pull" }
-
-// renew follows a 401. It tells whether trying once more may help: a kept token may have ended early, and some registries
-// say what they want only when they are asked for a manifest. What a ping says of a scope does not count: it is about no
-// repository, or about one that stands for any.
-func (s *session) renew(ctx context.Context, resp *http.Response) (bool, error) {
-	wanted, err := challengeOf(ctx, resp)
-	if err != nil || !strings.EqualFold(wanted.Scheme, "bearer") || resp.Request.Response != nil {
-		return false, nil
-	}
-	scope := wanted.Parameters["scope"]
-	known := s.wantsToken()
-	if known && (s.fresh && (scope == "" || scope == s.scope()) || s.account.config.RegistryToken != "") {
-		return false, nil
-	}
-	wanted.Insecure = s.challenge.Insecure
-	s.challenge = wanted
-	if !known {
-		never := func(challenge) bool { return false }
-		now := func() (challenge, error) { return challenge{wanted, s.now()}, nil }
-		if _, err := s.challenges.do(ctx, s.site.key(), never, now); err != nil {
-			return false, err
-		}
-	}
-	return true, s.getToken(ctx, scope, s.token)
 }
 
 // refusedSignIn is the error of a ping or a token request.

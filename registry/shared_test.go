@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -144,17 +145,20 @@ func TestATokenIsKeptUntilItEnds(t *testing.T) {
 	server.wantToken("token")
 	clock := newClock()
 	resolver := server.resolverAt(t, Options{Credentials: login(t, server.host, "ana", "pw")}, clock.now)
-	for i, want := range [][]string{
-		{"GET /token", "GET /v2/", "HEAD " + cart + "1"},
-		{"HEAD " + cart + "1"},               // after 30 s
-		{"GET /token", "HEAD " + cart + "1"}, // after 60 s, which is its age
+	for _, step := range []struct {
+		after time.Duration
+		want  []string
+	}{
+		{0, []string{"GET /token", "GET /v2/", "HEAD " + cart + "1"}},
+		{45 * time.Second, []string{"HEAD " + cart + "1"}},
+		{55 * time.Second, []string{"GET /token", "HEAD " + cart + "1"}}, // for it ends after 60
 	} {
 		server.forget()
+		clock.Time = newClock().Add(step.after)
 		if _, err := resolver.Resolve(t.Context(), ask(server.host+"/cart:1"), clock.now()); err != nil {
-			t.Fatal(i, err)
+			t.Fatal(step.after, err)
 		}
-		server.expectBut("GET "+cart, want...)
-		clock.Time = clock.Add(30 * time.Second)
+		server.expectBut("GET "+cart, step.want...)
 	}
 }
 
@@ -319,4 +323,25 @@ func TestAfterASignInThatFailsAnewTheRegistryIsAskedHow(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.expect("GET /token", "GET /v2/", "HEAD "+cart+"1")
+}
+
+func TestThoseWhoDoNotWaitDoNotMakeAHostSeemDown(t *testing.T) {
+	server := serve(t)
+	server.push("cart:1")
+	resolver := server.resolver(t, Options{})
+	resolve := func(ctx context.Context) error {
+		_, err := resolver.Resolve(ctx, ask(server.host+"/cart:1"), time.Now())
+		return err
+	}
+	for range 2 * tolerated {
+		ctx, cancel := context.WithCancel(t.Context())
+		server.on("HEAD "+cart+"1", func(_ http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() })
+		if err := resolve(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+	}
+	server.on("HEAD "+cart+"1", nil)
+	if err := resolve(t.Context()); err != nil {
+		t.Error(err)
+	}
 }

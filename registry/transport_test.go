@@ -250,6 +250,14 @@ func TestTheAddressesOfARefusedHostAreRefused(t *testing.T) {
 	}
 }
 
+// Nothing is sent: the address is judged before.
+func TestARefusedAddressIsNotDialled(t *testing.T) {
+	d := newDialer(Options{Refuse: []string{"203.0.113.7:6443"}})
+	if _, err := d.careful(t.Context(), "tcp", "203.0.113.7:6443"); !errors.Is(err, errRefused) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestTheAddressesOfARefusedHostAreLookedUp(t *testing.T) {
 	got, err := refusal{"localhost:6443", "203.0.113.7", "[2001:db8::7]:443"}.addresses(t.Context())
 	if err != nil {
