@@ -69,10 +69,10 @@ func newFleet(t *testing.T, count int, images func(sync int) []int, start func(s
 			objects = append(objects, web(fmt.Sprintf("app%d", i), fmt.Sprintf("acme/app%d:1", i)))
 		}
 		w.push("v1", objects...)
+		a := newAgent(t, w)
 		if start(n) == 0 {
 			w.seen["v1"] = noon.Add(-time.Second) // by whichever of them was first
 		}
-		a := newAgent(t, w)
 		a.syncer.Name, a.syncer.Resolver = fmt.Sprintf("shop%d", n), f.registries
 		a.spec.Source.Interval = metav1.Duration{Duration: time.Hour}
 		a.spec.Images = v1alpha1.Images{Resolve: v1alpha1.ResolveFollow, Interval: metav1.Duration{Duration: followInterval}}

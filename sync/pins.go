@@ -79,7 +79,11 @@ func (s *Syncer) pins(ctx context.Context, want Want, d draft, state State, out 
 // resolve asks what the images are now. What a registry that is down cannot say is what it was, where the spec says so;
 // but people who ask for what the tags are now do not mean that.
 func (s *Syncer) resolve(ctx context.Context, want Want, d draft, out *Outcome) (pinning, error) {
-	pins, resolved, err := s.Resolver.Pin(ctx, PinRequest{Images: d.images, Own: d.unpinned, Since: s.memory.fresh})
+	since := s.memory.fresh
+	if want.Spec.Images.Resolve == v1alpha1.ResolveFollow { // also while there is no decision on the commit
+		since = later(since, s.Clock().Add(-s.interval(want)))
+	}
+	pins, resolved, err := s.Resolver.Pin(ctx, PinRequest{Images: d.images, Own: d.unpinned, Since: since})
 	found := pinning{pins, resolved}.of(manifests.ImageNames(d.images))
 	if err == nil {
 		return found, nil

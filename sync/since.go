@@ -20,6 +20,14 @@ type attempt struct {
 	followed time.Duration
 }
 
+// later is the later of two times.
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
 // since is how old registries' answers may be for a release: what one has said after it, to whichever Sync, counts.
 //
 // An answer that a registry gave after the commit was seen is later than whatever was pushed before the commit. So a

@@ -129,6 +129,16 @@ func TestEachTryHasItsSince(t *testing.T) {
 			t.Errorf("since %s, free at %s", got, a.now)
 		}
 	})
+	t.Run("one that follows, within the interval also while it cannot be applied", func(t *testing.T) {
+		a := following(t)
+		a.push("v2", config("vars", "2"), web("cart", "acme/cart:1"), web("side", "acme/side:1"))
+		a.refuse["Differing"] = down
+		a.forAWhile(time.Hour)
+		a.passAfter(20 * time.Minute)
+		if got := a.now.Sub(a.lastSince()); got < 5*time.Minute || got > 6*time.Minute {
+			t.Errorf("since %s ago", got)
+		}
+	})
 	t.Run("a restart of one that follows, within the interval", func(t *testing.T) {
 		a := following(t)
 		a.now = a.now.Add(time.Hour)

@@ -27,7 +27,17 @@ func (s *Syncer) verify(ctx context.Context, want Want, d draft) error {
 		return err
 	}
 	request := PinRequest{Images: images, Own: d.unpinned, Since: s.memory.fresh}
-	return imageProblem(s.Resolver.Verify(ctx, request, pins, rules), images, pins)
+	err = s.Resolver.Verify(ctx, request, pins, rules)
+	if isOfImages(err) {
+		s.memory.fresh = s.Clock() // what is pushed from now on may be signed
+	}
+	return imageProblem(err, images, pins)
+}
+
+// isOfImages tells that a resolver's error says something of an image, and not only that its registry is down.
+func isOfImages(err error) bool {
+	faults, _ := imageFaults(err)
+	return slices.ContainsFunc(faults, func(f imageFault) bool { return !problemOf(f).isOutOfReach() })
 }
 
 // signed is the images that rules ask a signature of, and their pins: an image that Git has with its digest is its own,

@@ -102,6 +102,37 @@ func TestAnUnsignedImageIsRefused(t *testing.T) {
 	})
 }
 
+func TestATagThatIsMovedToASignedImageIsTaken(t *testing.T) {
+	for name, start := range map[string]func(testing.TB) *agent{"by a Sync that follows it": following, "by one that does not": kept} {
+		t.Run(name, func(t *testing.T) {
+			a := start(t)
+			a.spec.Images.Verify = signed()
+			a.settle()
+			a.tags["acme/cart:2"] = "sha256:two"
+			a.refuse["Verify acme/cart:2"] = fault{reason: "NotSigned", subject: "acme/cart:2", temporary: true}
+			a.push("v2", web("cart", "acme/cart:2"))
+			a.forAWhile(time.Hour)
+			refused := a.now
+			a.forAWhile(20 * time.Minute)
+			if got := a.lastSince(); got.Before(refused.Add(-16*time.Minute)) || a.out.Problem == nil || a.out.Problem.Reason != "NotSigned" {
+				t.Errorf("since %s ago, problem %+v", a.now.Sub(got), a.out.Problem)
+			}
+		})
+	}
+	t.Run("but a registry that is down is asked for it once", func(t *testing.T) {
+		a := kept(t)
+		a.spec.Images.Verify = signed()
+		a.settle()
+		a.refuse["Verify acme/cart:2"] = fault{reason: "Unavailable", subject: "acme/cart:2", temporary: true}
+		a.pushGood()
+		begun := a.now
+		a.forAWhile(time.Hour)
+		if got := a.lastSince(); got.After(begun.Add(2 * time.Minute)) {
+			t.Errorf("since %s after the commit", got.Sub(begun))
+		}
+	})
+}
+
 func TestARollbackAsksForNoSignature(t *testing.T) {
 	a := kept(t)
 	a.spec.Images.Verify = signed("acme/cart:2")
