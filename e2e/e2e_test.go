@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -31,8 +32,15 @@ func TestRegistries(t *testing.T) {
 	t.Parallel()
 	needDockerRegistry(t)
 	c := startSimulated(t)
-	c.certsD = t.TempDir()
-	startAgent(t, c, "--registry-hosts-dir="+c.certsD, "--image-check-interval=2s")
+	dir := t.TempDir()
+	c.certsD, c.dockerConfig = filepath.Join(dir, "certs.d"), filepath.Join(dir, "config.json")
+	if err := os.Mkdir(c.certsD, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(c.dockerConfig, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	startAgent(t, c, "--registry-hosts-dir="+c.certsD, "--docker-config="+c.dockerConfig, "--image-check-interval=2s")
 	run(t, c, filepath.Join("testdata", "registries"))
 }
 
@@ -83,6 +91,7 @@ func prepare(env *testscript.Env, c target) error {
 	env.Setenv("REGISTRY", c.Registry)
 	env.Setenv("REPO", s.repository)
 	env.Setenv("CERTSD", c.certsD)
+	env.Setenv("DOCKERCONFIG", c.dockerConfig)
 	env.Setenv("GIT", c.Git)
 	env.Setenv("GITROOT", c.GitRoot)
 	env.Setenv("KUBECTL", c.Kubectl)

@@ -25,7 +25,9 @@ type target struct {
 	Kubectl    string `json:"kubectl"`
 	Node       string `json:"node"`
 	program    string // the cluster command, for making images
-	certsD     string // path of the folder, such as containerd's certs.d, in which the agent is told of registries; or empty
+
+	// Paths that the agent is told of, where it is: a folder such as containerd's certs.d, and a Docker config.
+	certsD, dockerConfig string
 }
 
 // startCluster starts a cluster that ends with the test, or takes the one that E2E_CLUSTER names. Tests on a real node
