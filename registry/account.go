@@ -101,7 +101,7 @@ func (a *accounts) unauthorized() *Error {
 		}
 	}
 	if a.failed != nil {
-		why = append(why, "the credential provider has failed: "+printable(a.failed.Error()))
+		why = append(why, "the credential provider has failed: "+told(a.failed))
 	}
 	return &Error{Reason: Unauthorized, Detail: strings.Join(why, "; ")}
 }

@@ -144,7 +144,7 @@ func TestAProviderThatFailsIsNotOneThatHasNone(t *testing.T) {
 	server.push("cart:1")
 	opts := Options{Provider: &provider{err: errors.New("the plugin ecr ended with status 1")}}
 	e := server.fail(t, opts, "cart:1")
-	if e.Reason != Unauthorized || e.Detail != `the credential provider has failed: "the plugin ecr ended with status 1"` {
+	if e.Reason != Unauthorized || e.Detail != "the credential provider has failed: the plugin ecr ended with status 1" {
 		t.Errorf("got %v", e)
 	}
 	server.expect()

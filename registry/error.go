@@ -72,6 +72,16 @@ func printable(image string) string {
 	return image
 }
 
+// told is the text of an error of ours from elsewhere, on one line.
+func told(err error) string {
+	const longest = 512
+	text := strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) }), " ")
+	if len(text) > longest {
+		return strings.ToValidUTF8(text[:longest], "") + "…"
+	}
+	return text
+}
+
 // errPlain refuses plain HTTP. It is not an [*Error] because a ping of a host that
 // looks local tries HTTPS and HTTP, and if HTTPS failed for a better reason, that
 // one is told.

@@ -1,18 +1,25 @@
 // Package registry turns image references into digests.
 //
-// For each reference it asks the registry which digest the tag stands for now,
-// and fetches what that digest names once, to see that the registry really has
-// it, that its bytes are those of the digest, and that it is an image the nodes
-// can run. What is pinned is the digest of the index, never one platform's.
+// For each reference it asks the registry which digest the tag stands for now, and fetches what that digest names once,
+// to see that the registry really has it, that its bytes are those of the digest, and that it is an image the nodes can
+// run. What is pinned is the digest of the index, never one platform's. It also tells which digests registries do not have
+// any more, and which images are signed.
 //
-// References and registries are not trusted: anyone who can commit can name any
-// host, and any registry can redirect anywhere. Addresses are checked when they
-// are dialled, plain HTTP is for declared hosts only, answers are bounded in
-// size and time, and no text of a server reaches an error.
+// One [Resolver] serves a whole agent, and all that is learned by one caller spares the others a request: how a registry
+// wants to be signed in to, its tokens, what a tag stands for, what a digest names. An answer is shared among those who
+// show the same credentials, and with nobody else. A host has a budget, and one that fails is left alone for a while; who
+// wants more than that gets an error that says how long to wait.
 //
-// The package knows strings. What an image is inside a Kubernetes object, which
-// Secret holds the credentials, and when to try again are the caller's matters:
-// nothing here sleeps or retries.
+// An image is asked for where operators have declared it, at mirrors and at the registry, in their order, or else at the
+// host in its name; and with the credentials that are for the host that is asked, in the order in which a node would try
+// them. Where all are refused it is not tried without.
+//
+// References and registries are not trusted: anyone who can commit can name any host, and any registry can redirect
+// anywhere. Addresses are judged when they are dialled, plain HTTP is for declared hosts only, answers are bounded in size
+// and time, and no text of a server reaches an error.
+//
+// The package knows strings. What an image is inside a Kubernetes object, which Secret holds the credentials, and when to
+// try again are the caller's matters: nothing here sleeps, and a request is made again only where a new token may help.
 package registry
 
 import (
@@ -24,6 +31,7 @@ import (
 	"net/url"
 	"runtime/debug"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -134,6 +142,7 @@ func newResolver(opts Options, now func() time.Time) (*Resolver, error) {
 			tours:    newLookup[tourKey, answer](maxTags),
 			tags:     newLookup[tagKey, answer](maxTags),
 			contents: newLookup[string, contents](maxContents),
+			order:    new(atomic.Uint64),
 		},
 		signed: newLookup[string, struct{}](maxSigned),
 	}, nil

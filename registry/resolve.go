@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -13,12 +14,13 @@ import (
 // pass is one call. What it asks of the cluster it asks once.
 type pass struct {
 	*Resolver
+	began uint64 // its place among all calls and refusals
 	nodes func() ([]v1.Platform, error)
 	there once[struct{}]
 }
 
 func (r *Resolver) newPass(ctx context.Context) *pass {
-	return &pass{Resolver: r, nodes: sync.OnceValues(func() ([]v1.Platform, error) { return r.nodePlatforms(ctx) })}
+	return &pass{Resolver: r, began: r.order.Add(1), nodes: sync.OnceValues(func() ([]v1.Platform, error) { return r.nodePlatforms(ctx) })}
 }
 
 // memory is what all callers know of images.
@@ -26,6 +28,7 @@ type memory struct {
 	tours    *lookup[tourKey, answer]  // by who may ask at which sites
 	tags     *lookup[tagKey, answer]   // by account
 	contents *lookup[string, contents] // by repository and digest, for ever
+	order    *atomic.Uint64            // counts calls and refusals
 }
 
 // tagKey is an image and the account that it is asked for with: what one was told is not for others.
@@ -41,6 +44,9 @@ type answer struct {
 	at       time.Time
 	account  accountID
 	source   string
+
+	refusal *Error // instead of all that
+	order   uint64 // of the refusal
 }
 
 // resolve returns what one reference stands for, once it is known to be sound.
@@ -56,7 +62,7 @@ func (p *pass) resolve(ctx context.Context, q question, since time.Time) (Resolu
 	found, err := p.tours.do(ctx, tour.key(), recent, func() (answer, error) {
 		var found answer
 		account, err := tour.visit(ctx, func(s *session) (err error) {
-			found, err = p.tags.do(ctx, tagKey{q.Name(), s.account.id}, recent, func() (answer, error) { return s.tag(ctx, q.reference) })
+			found, err = p.ask(ctx, s, q.reference, recent)
 			return err
 		})
 		found.account, found.source = account.id, account.source
@@ -69,6 +75,23 @@ func (p *pass) resolve(ctx context.Context, q question, since time.Time) (Resolu
 		return Resolution{}, err
 	}
 	return Resolution{Digest: found.digest, At: found.at, Source: tour.source(found)}, nil
+}
+
+// ask asks for a tag, if nobody has done so with the same account. Who waited while the registry refused it takes that for
+// an answer, since there may be a thousand of them; who comes later asks again, for tags are pushed and grants are given.
+func (p *pass) ask(ctx context.Context, s *session, ref reference, recent func(answer) bool) (answer, error) {
+	good := func(a answer) bool { return a.refusal == nil && recent(a) || a.refusal != nil && a.order > p.began }
+	found, err := p.tags.do(ctx, tagKey{ref.Name(), s.account.id}, good, func() (answer, error) {
+		found, err := s.tag(ctx, ref)
+		if refusal := (*Error)(nil); errors.As(err, &refusal) && !refusal.Temporary {
+			return answer{refusal: refusal, order: p.order.Add(1)}, nil
+		}
+		return found, err
+	})
+	if err == nil && found.refusal != nil {
+		return answer{}, found.refusal
+	}
+	return found, err
 }
 
 // tag asks for a tag, and for what its digest is if that is not known.

@@ -252,3 +252,71 @@ func TestMoreThanTheBudgetIsBusyAndWhatIsAnsweredIsKept(t *testing.T) {
 		t.Errorf("got %d answers and %v", len(got), err)
 	}
 }
+
+// Those who waited take a refusal; who comes later does not.
+func TestAMissingTagIsNotAskedForByEachOfAThousand(t *testing.T) {
+	server := serve(t)
+	missing := []string{"GET " + cart + "1", "HEAD " + cart + "1"}
+	release := make(chan struct{})
+	server.on(missing[0], func(w http.ResponseWriter, r *http.Request) { <-release; server.registry.ServeHTTP(w, r) })
+	resolver := server.resolver(t, Options{})
+	since := time.Now()
+	var began, all sync.WaitGroup
+	for range 1000 {
+		began.Add(1)
+		all.Go(func() {
+			pass := resolver.newPass(t.Context())
+			began.Done()
+			questions, err := parseQueries(ask(server.host + "/cart:1"))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			var e *Error
+			if _, err := pass.resolve(t.Context(), questions[0], since); !errors.As(err, &e) || e.Reason != NotFound {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	began.Wait()
+	close(release)
+	all.Wait()
+	server.expect(append(missing, "GET /v2/")...)
+
+	server.on(missing[0], nil)
+	digest := server.push("cart:1")
+	image := server.host + "/cart:1"
+	if got, err := resolver.Resolve(t.Context(), ask(image), since); err != nil || got[image].Digest != digest {
+		t.Errorf("got %v, %v", got, err)
+	}
+	server.expect("GET "+cart+digest, "HEAD "+cart+"1")
+}
+
+// The server that makes tokens has moved.
+func TestAfterASignInThatFailsAnewTheRegistryIsAskedHow(t *testing.T) {
+	server := serve(t)
+	server.push("cart:1")
+	server.wantToken("token")
+	clock := newClock()
+	resolver := server.resolverAt(t, Options{Credentials: login(t, server.host, "ana", "pw")}, clock.now)
+	resolve := func() error {
+		_, err := resolver.Resolve(t.Context(), ask(server.host+"/cart:1"), clock.now())
+		return err
+	}
+	if err := resolve(); err != nil {
+		t.Fatal(err)
+	}
+	server.on("GET /token", status(http.StatusGone, nil))
+	clock.Time = clock.Add(10 * time.Minute)
+	server.forget()
+	if e := firstError(t, resolve()); e.Reason != Unavailable {
+		t.Errorf("got %v", e)
+	}
+	server.expect("GET /token")
+	server.forget()
+	server.wantToken("token")
+	if err := resolve(); err != nil {
+		t.Fatal(err)
+	}
+	server.expect("GET /token", "GET /v2/", "HEAD "+cart+"1")
+}
