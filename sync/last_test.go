@@ -1,3 +1,5 @@
+// FAULTS, Registry: down, 5xx.
+
 package sync
 
 import (
