@@ -1,6 +1,7 @@
 # make demo    start a throwaway cluster and play what belay is for
 # make test    unit tests, and the promises on a real Kubernetes
 # make chaos   N=200: kill the agent so often at random moments, and count how often the cluster came out whole
+# make images  N=1000: so many Syncs that share 50 images, and what a registry is asked for them
 # make build   bin/belay and bin/belay-cluster
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -32,6 +33,13 @@ N ?= 200
 chaos: build
 	bin/belay-cluster prepare
 	CHAOS_N=$(N) CHAOS_SEED=$(SEED) $(GO) test -count=1 -timeout 0 -v -run '^TestKilledAgentLeavesOneRelease$$' ./e2e
+
+# make test has 100 of them.
+.PHONY: images
+images: N = 1000
+images: build
+	bin/belay-cluster prepare
+	IMAGES_N=$(N) $(GO) test -count=1 -timeout 0 -v -run '^TestAThousandSyncsShareFiftyImages$$' ./e2e
 
 .PHONY: unit
 unit:
