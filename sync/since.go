@@ -4,7 +4,7 @@ import "time"
 
 // sighting is how a Sync came to know that its ref is at a commit.
 type sighting struct {
-	seen   time.Time // when any Sync of this process learned first of the commit
+	seen   time.Time // when any Sync of this process learned that the ref has come to the commit
 	before time.Time // when this Sync had looked at the remote the time before; zero if it never had
 	begun  time.Time // when the look began that found the commit
 }
