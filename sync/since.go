@@ -12,8 +12,8 @@ type sighting struct {
 // attempt is the first try of an input.
 type attempt struct {
 	now time.Time
-	// again says that the commit was tried before, under another spec, or that people ask for another try or for what
-	// the tags are now.
+	// again says that the commit was tried before, that the spec is another, or that people ask for another try or for
+	// what the tags are now.
 	again bool
 	// followed is how old answers may be that Follow goes by, where the commit is the newest release's and only the
 	// process is new; else 0.
