@@ -11,11 +11,8 @@ import (
 // that is why each of the images could not be resolved, and each has such a pin. A tag that is not there, credentials that
 // are refused and bytes that are wrong say something of the image, and that stands.
 func (s *Syncer) useLast(ctx context.Context, why error, out *Outcome) (pinning, bool) {
-	faults, all := imageFaults(why)
-	for _, fault := range faults {
-		all = all && problemOf(fault).isOutOfReach()
-	}
-	if !all {
+	faults, down := outOfReachAll(why)
+	if !down {
 		return pinning{}, false
 	}
 	last := pinning{manifests.Pins{}, map[string]manifests.Resolution{}}
