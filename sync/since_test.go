@@ -105,6 +105,18 @@ func TestEachTryHasItsSince(t *testing.T) {
 			}
 		})
 	}
+	t.Run("another commit that comes with another spec, from its first try", func(t *testing.T) {
+		a := kept(t)
+		a.pushGood()
+		a.now = a.now.Add(time.Minute)
+		a.seen["v2"] = a.now
+		a.now = a.now.Add(20 * second)
+		a.spec.Source.Ref.Branch = "v2"
+		a.pass()
+		if got := a.lastSince(); !got.Equal(a.now) {
+			t.Errorf("since %s, asked at %s", got, a.now)
+		}
+	})
 	t.Run("a new commit, if people ask for what the tags are now, from then on", func(t *testing.T) {
 		a := kept(t)
 		a.pushGood()

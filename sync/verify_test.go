@@ -145,6 +145,11 @@ func TestARollbackAsksForNoSignature(t *testing.T) {
 	}
 }
 
+// custom is a custom resource that names image in a field of its spec.
+func custom(apiVersion, kind, field, image string) map[string]any {
+	return map[string]any{"apiVersion": apiVersion, "kind": kind, "metadata": map[string]any{"name": "cart"}, "spec": map[string]any{field: image}}
+}
+
 // alone is an object whose images are to be left alone.
 func alone(object map[string]any) map[string]any {
 	object["metadata"].(map[string]any)["annotations"] = map[string]any{manifests.AnnotationResolve: "disabled"}
@@ -168,6 +173,9 @@ func TestWhatIsToBeSignedMustBePinned(t *testing.T) {
 		{"a tag that is never resolved", web("cart", "acme/cart:1"), v1alpha1.Images{Verify: signed(), Resolve: v1alpha1.ResolveNever}, "", "spec.images.resolve is Never"},
 		{"a digest where nothing is resolved", web("cart", "acme/cart:1"+digest), v1alpha1.Images{Verify: signed(), Resolve: v1alpha1.ResolveNever}, "acme/cart:1" + digest, ""},
 		{"a tag that is to be left alone", alone(web("cart", "acme/cart:1")), v1alpha1.Images{Verify: signed()}, "", "belay.dev/resolve is disabled on the object"},
+		{"a digest in a field that keeps its tag", custom("postgresql.cnpg.io/v1", "Cluster", "imageName", "acme/pg:16"+digest), v1alpha1.Images{Verify: signed()}, "acme/pg:16" + digest, ""},
+		{"a digest in a field that belay does not know", custom("acme.example/v1", "Shop", "cartImage", "acme/cart"+digest), v1alpha1.Images{Verify: signed()}, "acme/cart" + digest, ""},
+		{"a digest that is filled in", custom("tekton.dev/v1", "StepAction", "image", "acme/cart@$(params.digest):1"), v1alpha1.Images{Verify: signed()}, "acme/cart@$(params.digest):1", ""},
 		{"a digest that is to be left alone", alone(web("cart", "acme/cart"+digest)), v1alpha1.Images{Verify: signed()}, "acme/cart" + digest, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
