@@ -1,6 +1,7 @@
 # make demo    start a throwaway cluster and play what belay is for
 # make test    unit tests, and the promises on a real Kubernetes
 # make chaos   N=200: kill the agent so often at random moments, and count how often the cluster came out whole
+# make images  N=1000: so many Syncs that share 50 images, and what a registry is asked for them
 # make build   bin/belay and bin/belay-cluster
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -18,10 +19,11 @@ demo: build
 	bin/belay demo $(DEMOFLAGS)
 
 # The end-to-end tests need a real node for some promises, which needs root and a few of Debian's packages. As anybody
-# else they are left out, and the tests say so.
+# else they are left out, and the tests say so. A unit test of registries wants one of those packages, too.
 .PHONY: test
-test: build unit
+test: build
 	bin/belay-cluster prepare $(if $(ROOT),--node=real)
+	$(if $(ROOT),BELAY_REQUIRE=docker-registry )$(MAKE) unit
 	@bin/belay-cluster check --node=real || echo "left out, for want of the above: TestRealNode"
 	$(GO) test -count=1 -timeout 45m ./e2e
 	cd e2e/cluster && $(GO) test -count=1 -timeout 30m ./...
@@ -32,6 +34,13 @@ N ?= 200
 chaos: build
 	bin/belay-cluster prepare
 	CHAOS_N=$(N) CHAOS_SEED=$(SEED) $(GO) test -count=1 -timeout 0 -v -run '^TestKilledAgentLeavesOneRelease$$' ./e2e
+
+# make test has 100 of them.
+.PHONY: images
+images: N = 1000
+images: build
+	bin/belay-cluster prepare
+	IMAGES_N=$(N) $(GO) test -count=1 -timeout 0 -v -run '^TestAThousandSyncsShareFiftyImages$$' ./e2e
 
 .PHONY: unit
 unit:

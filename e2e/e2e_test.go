@@ -70,6 +70,7 @@ func run(t *testing.T, c target, dir string) {
 			"mark":     cmdMark,
 			"writes":   cmdWrites,
 			"registry": cmdRegistry,
+			"signed":   cmdSigned,
 			"requests": cmdRequests,
 			"elapsed":  cmdElapsed,
 			"service":  cmdService,
@@ -90,6 +91,11 @@ func prepare(env *testscript.Env, c target) error {
 	env.Setenv("KUBECONFIG", s.kubeconfig)
 	env.Setenv("REGISTRY", c.Registry)
 	env.Setenv("REPO", s.repository)
+	keys, err := filepath.Abs(signings)
+	if err != nil {
+		return err
+	}
+	env.Setenv("KEYS", keys)
 	env.Setenv("CERTSD", c.certsD)
 	env.Setenv("DOCKERCONFIG", c.dockerConfig)
 	env.Setenv("GIT", c.Git)

@@ -47,6 +47,26 @@ func (s Set) Images(more []Place) []Image {
 	return images
 }
 
+// Named lists every image that the set names, in order: those of [Set.Images], those that it leaves out, and what reads
+// like an image in custom resources of a kind that belay does not know.
+func (s Set) Named(more []Place) []Image {
+	var images []Image
+	places := withBuiltin(more)
+	for _, o := range s.objects {
+		named := map[string]bool{}
+		for _, f := range places.find(o.content) {
+			named[f.site.exact()] = true
+			images = append(images, f.of(o))
+		}
+		for _, at := range o.likelyImages() {
+			if image, _ := at.value.(string); !named[at.exact()] {
+				images = append(images, found{site: at, image: image, label: at.readable()}.of(o))
+			}
+		}
+	}
+	return images
+}
+
 // Pins says for images, as Git has them, what to run instead: "ghcr.io/acme/cart:2.0" →
 // "ghcr.io/acme/cart@sha256:8704…". An image without a pin is left as it is.
 type Pins map[string]string

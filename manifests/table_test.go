@@ -1,3 +1,5 @@
+// FAULTS, Registry: images in all workloads and in custom resources.
+
 package manifests
 
 import (

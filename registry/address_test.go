@@ -1,3 +1,5 @@
+// FAULTS, Registry: redirects to private, loopback, metadata or API addresses.
+
 package registry
 
 import (

@@ -1,3 +1,5 @@
+// FAULTS, Registry: 429.
+
 package registry
 
 import (

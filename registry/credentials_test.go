@@ -1,3 +1,5 @@
+// FAULTS, Registry: credentials go only to the registry they belong to.
+
 package registry
 
 import (

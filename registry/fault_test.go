@@ -1,3 +1,5 @@
+// FAULTS, Registry: down, 5xx, 401, 403, 429, tag moved in mid-release, digest mismatch, schema 1, HTML with 200, wrong media type, endless or huge body.
+
 package registry
 
 import (

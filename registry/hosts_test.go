@@ -1,3 +1,5 @@
+// FAULTS, Registry: self-signed TLS.
+
 package registry
 
 import (

@@ -17,7 +17,7 @@ type Query struct {
 // Resolution is what a tag stands for.
 type Resolution struct {
 	Digest string    // "sha256:…"
-	At     time.Time // when the registry said so; zero where the image had its digest already
+	At     time.Time // when the registry was asked for it; zero where the image had its digest already
 	Source string    // of the credentials that the registry was shown; empty without any
 }
 

@@ -1,3 +1,5 @@
+// FAULTS, Registry: tag missing, index without the nodes' architecture, @sha256 already there.
+
 package registry
 
 import (

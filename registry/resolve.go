@@ -41,7 +41,7 @@ type tagKey struct {
 type answer struct {
 	digest   string
 	contents contents
-	at       time.Time
+	at       time.Time // when it was asked
 	account  accountID
 	source   string
 
@@ -96,11 +96,11 @@ func (p *pass) ask(ctx context.Context, s *session, ref reference, recent func(a
 
 // tag asks for a tag, and for what its digest is if that is not known.
 func (s *session) tag(ctx context.Context, ref reference) (answer, error) {
+	at := s.now() // the tag may move while the answer is on its way
 	digest, err := s.digest(ctx, ref.Identifier())
 	if err != nil {
 		return answer{}, err
 	}
-	at := s.now()
 	always := func(contents) bool { return true }
 	contents, err := s.contents.do(ctx, ref.Context().Digest(digest).Name(), always, func() (contents, error) { return s.inspect(ctx, digest) })
 	return answer{digest: digest, contents: contents, at: at}, err

@@ -91,6 +91,33 @@ func TestAnAnswerIsTakenAgainIfItIsYoungEnough(t *testing.T) {
 	}
 }
 
+// Between a registry's answer and its arrival a tag may move, and the commit be pushed that means the new one.
+func TestAnAnswerIsAsOldAsItsQuestion(t *testing.T) {
+	server := serve(t)
+	before := server.push("cart:1")
+	clock := newClock()
+	resolver := server.resolverAt(t, Options{}, clock.now)
+	start := clock.now()
+	slow := true
+	server.on("HEAD "+cart+"1", func(w http.ResponseWriter, _ *http.Request) {
+		if slow {
+			clock.Time = clock.Add(time.Minute)
+		}
+		w.Header().Set("Docker-Content-Digest", before)
+	})
+	image := server.host + "/cart:1"
+	got, err := resolver.Resolve(t.Context(), ask(image), start)
+	if err != nil || !got[image].At.Equal(start) {
+		t.Errorf("got %v, %v", got, err)
+	}
+	slow = false
+	server.forget()
+	if _, err := resolver.Resolve(t.Context(), ask(image), start.Add(30*time.Second)); err != nil {
+		t.Error(err)
+	}
+	server.expect("HEAD " + cart + "1")
+}
+
 // Who has no credentials, or others, does not get what another's credentials gave.
 func TestAnAnswerIsForItsAccountOnly(t *testing.T) {
 	server := serve(t)

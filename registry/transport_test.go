@@ -1,3 +1,5 @@
+// FAULTS, Registry: redirects to private, loopback, metadata or API addresses, self-signed TLS, credentials go only to the registry they belong to.
+
 package registry
 
 import (

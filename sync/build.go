@@ -22,6 +22,7 @@ type draft struct {
 
 // build takes a commit as far as a release: tree, objects, pinned objects.
 func (s *Syncer) build(ctx context.Context, want Want, in input, state State, out *Outcome) (draft, error) {
+	s.memory.images, s.memory.resolved, s.memory.following = nil, nil, failures{}
 	commit, err := s.Source.Commit(ctx, in.commit)
 	if err != nil {
 		return draft{}, err

@@ -37,11 +37,14 @@ func (s *Syncer) follow(ctx context.Context, want Want) {
 	}
 	request := PinRequest{Images: s.memory.images, Since: now.Add(-s.interval(want)), Again: true}
 	pins, resolved, err := s.Resolver.Pin(ctx, request)
-	if err != nil {
+	if err == nil {
+		s.memory.followed, s.memory.following = oldest(s.memory.images, resolved, s.Clock()), failures{}
+	} else {
 		s.postpone(err, now)
-		return
+		if _, down := outOfReachAll(err); !down || want.Spec.Images.OnFailure != v1alpha1.OnFailureUseLast {
+			return // nothing can start
+		}
 	}
-	s.memory.followed, s.memory.following = oldest(s.memory.images, resolved, s.Clock()), failures{}
 	for image, pin := range pins {
 		if s.memory.resolved[image] != pin {
 			s.memory.built = input{} // what is built takes the same answers, for they are newer than the commit

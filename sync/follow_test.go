@@ -69,10 +69,10 @@ func newFleet(t *testing.T, count int, images func(sync int) []int, start func(s
 			objects = append(objects, web(fmt.Sprintf("app%d", i), fmt.Sprintf("acme/app%d:1", i)))
 		}
 		w.push("v1", objects...)
+		a := newAgent(t, w)
 		if start(n) == 0 {
 			w.seen["v1"] = noon.Add(-time.Second) // by whichever of them was first
 		}
-		a := newAgent(t, w)
 		a.syncer.Name, a.syncer.Resolver = fmt.Sprintf("shop%d", n), f.registries
 		a.spec.Source.Interval = metav1.Duration{Duration: time.Hour}
 		a.spec.Images = v1alpha1.Images{Resolve: v1alpha1.ResolveFollow, Interval: metav1.Duration{Duration: followInterval}}
@@ -263,5 +263,86 @@ func TestAFollowThatBelayPutsOffItselfIsNoProblem(t *testing.T) {
 				t.Errorf("runs %s, problem %+v", a.image("cart"), a.out.Problem)
 			}
 		})
+	}
+}
+
+func TestATagWhoseImageCannotRunIsFollowedUntilItMovesOn(t *testing.T) {
+	a := following(t)
+	a.away["acme/cart:1"] = fault{reason: "PlatformMissing"}
+	a.push("v2", config("vars", "2"), web("cart", "acme/cart:1"), web("side", "acme/side:1"))
+	a.poll()
+	if p := a.out.Problem; p == nil || p.Reason != "PlatformMissing" || len(a.records) != 1 {
+		t.Fatalf("problem %+v, %d releases", p, len(a.records))
+	}
+	from := len(a.requests)
+	a.forAWhile(20 * time.Minute)
+	if asked := len(a.requests) - from; asked < 2 || asked > 16 {
+		t.Errorf("asked %d times in four intervals", asked)
+	}
+	if p := a.out.Problem; p == nil || p.Reason != "PlatformMissing" || len(a.records) != 1 {
+		t.Errorf("problem %+v, %d releases", p, len(a.records))
+	}
+	clear(a.away)
+	a.tags["acme/cart:1"] = "sha256:two"
+	a.forAWhile(20 * time.Minute)
+	if a.image("cart") != "acme/cart@sha256:two" || a.status.Deployed.Commit != "v2" || a.out.Problem != nil {
+		t.Errorf("runs %s of %s, problem %+v", a.image("cart"), a.status.Deployed.Commit, a.out.Problem)
+	}
+}
+
+func TestATagIsFollowedWhileTheRegistryOfAnotherIsDown(t *testing.T) {
+	a := following(t)
+	a.spec.Images.OnFailure = v1alpha1.OnFailureUseLast
+	a.settle()
+	a.away["acme/side:1"] = unreachable
+	a.tags["acme/cart:1"] = "sha256:two"
+	a.forAWhile(20 * time.Minute)
+	if a.image("cart") != "acme/cart@sha256:two" || a.image("side") != "acme/side@sha256:side" || len(a.records) != 2 {
+		t.Errorf("runs %s and %s, %d releases", a.image("cart"), a.image("side"), len(a.records))
+	}
+	t.Run("once for each move", func(t *testing.T) {
+		from := len(a.calls)
+		a.forAWhile(time.Hour)
+		if built := only(a.calls[from:], func(call string) bool { return strings.HasPrefix(call, "Build") }); len(built) > 0 || len(a.records) != 2 {
+			t.Errorf("rendered %d times, %d releases", len(built), len(a.records))
+		}
+		clear(a.away)
+		a.forAWhile(time.Hour)
+		if len(a.records) != 2 || a.out.Problem != nil {
+			t.Errorf("%d releases, problem %+v", len(a.records), a.out.Problem)
+		}
+	})
+	for _, test := range []struct {
+		name      string
+		onFailure v1alpha1.OnFailure
+		side      fault
+	}{
+		{"but not where nothing is to start meanwhile", v1alpha1.OnFailureFail, unreachable},
+		{"nor where the other is not there", v1alpha1.OnFailureUseLast, fault{reason: "NotFound", temporary: true}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			a := following(t)
+			a.spec.Images.OnFailure = test.onFailure
+			a.settle()
+			a.away["acme/side:1"] = test.side
+			a.tags["acme/cart:1"] = "sha256:two"
+			a.forAWhile(20 * time.Minute)
+			if len(a.records) != 1 || a.out.Problem == nil || !a.out.Decided {
+				t.Errorf("%d releases, problem %+v, decided: %t", len(a.records), a.out.Problem, a.out.Decided)
+			}
+		})
+	}
+}
+
+func TestACommitThatDoesNotRenderIsNotRenderedAgainForATagThatMoved(t *testing.T) {
+	a := following(t)
+	a.refuse["Build"] = fault{reason: "InvalidYAML"}
+	a.push("v2", config("vars", "2"))
+	a.poll()
+	a.tags["acme/cart:1"] = "sha256:two"
+	from := len(a.calls)
+	a.forAWhile(time.Hour)
+	if built := only(a.calls[from:], func(call string) bool { return strings.HasPrefix(call, "Build") }); len(built) > 0 || !a.out.Decided {
+		t.Errorf("rendered %d times", len(built))
 	}
 }

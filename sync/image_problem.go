@@ -63,6 +63,15 @@ func imageFaults(err error) (faults []imageFault, all bool) {
 	return nil, false
 }
 
+// outOfReachAll takes a resolver's error apart, and tells whether all of it is that registries are out of reach.
+func outOfReachAll(err error) (faults []imageFault, down bool) {
+	faults, down = imageFaults(err)
+	for _, fault := range faults {
+		down = down && problemOf(fault).isOutOfReach()
+	}
+	return faults, down
+}
+
 // busy is the reason of what was not even asked, for belay has asked the registry enough for now.
 const busy = "Busy"
 

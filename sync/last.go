@@ -7,15 +7,13 @@ import (
 	"github.com/belay-gitops/belay/manifests"
 )
 
-// useLast is, for the images whose registries are down, what the last release has that was good. It is no answer unless
+// useLast is, for the images whose registries are down, what the last release has that was good, or the one that is being
+// tried for the same commit. It is no answer unless
 // that is why each of the images could not be resolved, and each has such a pin. A tag that is not there, credentials that
 // are refused and bytes that are wrong say something of the image, and that stands.
 func (s *Syncer) useLast(ctx context.Context, why error, out *Outcome) (pinning, bool) {
-	faults, all := imageFaults(why)
-	for _, fault := range faults {
-		all = all && problemOf(fault).isOutOfReach()
-	}
-	if !all {
+	faults, down := outOfReachAll(why)
+	if !down {
 		return pinning{}, false
 	}
 	last := pinning{manifests.Pins{}, map[string]manifests.Resolution{}}
@@ -23,7 +21,12 @@ func (s *Syncer) useLast(ctx context.Context, why error, out *Outcome) (pinning,
 	if err != nil {
 		return pinning{}, false // the registry is asked again anyway
 	}
-	for _, record := range lastGood(records) {
+	releases, state := lastGood(records), StateOf(records)
+	tried := s.isUnderWay(state.Newest, state)
+	if tried { // it goes on, as after a restart; the registry says nothing against it
+		releases = append([]manifests.Record{*state.Newest}, releases...)
+	}
+	for _, record := range releases {
 		release, err := s.Journal.Load(ctx, record.Number)
 		if err != nil {
 			continue // it cannot be gone by
@@ -31,7 +34,8 @@ func (s *Syncer) useLast(ctx context.Context, why error, out *Outcome) (pinning,
 		had := pinningOf(release, record)
 		for _, fault := range faults {
 			image := fault.Subject()
-			if pin := had.pins[image]; pin != "" && last.pins[image] == "" && !isSuspect(image, pin, records) {
+			good := tried && record.Number == state.Newest.Number || !isSuspect(image, had.pins[image], records)
+			if pin := had.pins[image]; pin != "" && last.pins[image] == "" && good {
 				last.take(image, pin, manifests.Resolution{At: had.resolved[image].At, Release: record.Number})
 			}
 		}

@@ -1,3 +1,5 @@
+// FAULTS, Registry: down, 5xx.
+
 package sync
 
 import (
@@ -188,6 +190,46 @@ func TestWhatStoodInIsReplacedWhereTagsAreFollowed(t *testing.T) {
 	a.forAWhile(7 * time.Minute)
 	if a.image("cart") != "acme/cart@sha256:two" || a.out.Problem != nil {
 		t.Errorf("runs %s, problem %+v", a.image("cart"), a.out.Problem)
+	}
+}
+
+func TestARestartWithoutARegistryGoesOnWithWhatIsTried(t *testing.T) {
+	cart := manifests.ID{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "cart"}
+	for name, begin := range map[string]func(a *agent){
+		"a tag that has moved": func(a *agent) { a.tags["acme/cart:1"] = "sha256:slow" },
+		"a tag that was rolled back, and that people want tried again": func(a *agent) {
+			a.tags["acme/cart:1"] = "sha256:slow-bad"
+			a.forAWhile(20 * time.Minute)
+			a.well[cart] = true
+			a.asked[v1alpha1.AnnotationRetryAt] = "now"
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := following(t)
+			a.spec.Images.OnFailure = v1alpha1.OnFailureUseLast
+			a.settle()
+			begin(a)
+			for range 100 {
+				if a.result() == manifests.Applying {
+					break
+				}
+				a.passAfter(10 * time.Second)
+			}
+			count, image := len(a.records), a.image("cart")
+			if a.result() != manifests.Applying || image != "acme/cart@"+a.tags["acme/cart:1"] {
+				t.Fatalf("%s, runs %s", a.result(), image)
+			}
+			a.away["acme/cart:1"] = unreachable
+			a.restart()
+			a.pass()
+			a.well[cart] = true
+			a.forAWhile(20 * time.Minute)
+			clear(a.away)
+			a.forAWhile(20 * time.Minute)
+			if len(a.records) != count || a.image("cart") != image || a.result() != manifests.Kept {
+				t.Errorf("runs %s, %s, %d releases instead of %d", a.image("cart"), a.result(), len(a.records), count)
+			}
+		})
 	}
 }
 

@@ -1,3 +1,5 @@
+// FAULTS, Registry: digest gone from the registry after the release.
+
 package sync
 
 import (

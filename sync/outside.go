@@ -11,8 +11,8 @@ import (
 
 // Source is where commits come from.
 type Source interface {
-	// Head asks the remote which commit the followed ref is at. Seen is when any Sync of this process learned first
-	// of that commit, not earlier than a few minutes ago: what registries have said since is later than the commit.
+	// Head asks the remote which commit the followed ref is at. Seen is when any Sync of this process learned that the ref
+	// has come to it, not earlier than a few minutes ago: what registries have said since is later than the push.
 	Head(ctx context.Context) (commit string, seen time.Time, err error)
 	// Commit tells what people know a commit by, fetching it where it is missing.
 	Commit(ctx context.Context, hash string) (manifests.Commit, error)

@@ -53,7 +53,6 @@ func hasDigest(image string) bool { return strings.Contains(digestOf(image), ":"
 // had already, word for word, take that release's pins, so that `git revert` brings the bytes back although the tags have
 // moved since; a Sync that follows its tags, and people who ask for it, get what the tags are now.
 func (s *Syncer) pins(ctx context.Context, want Want, d draft, state State, out *Outcome) (pinning, error) {
-	s.memory.images, s.memory.resolved, s.memory.following = nil, nil, failures{}
 	names := manifests.ImageNames(d.images)
 	if want.Spec.Images.Resolve == v1alpha1.ResolveNever || len(names) == 0 {
 		return pinning{}, nil
@@ -66,10 +65,13 @@ func (s *Syncer) pins(ctx context.Context, want Want, d draft, state State, out 
 		}
 	}
 	found, err := s.resolve(ctx, want, d, out)
-	if err != nil || !follows {
+	if !follows {
 		return found, err
 	}
-	s.remember(d.images, found)
+	s.remember(d.images, found) // also with an error: a tag whose image is refused for good may move on
+	if err != nil {
+		return pinning{}, err
+	}
 	if want.Resolve || want.Retry {
 		return found, nil // somebody wants just that
 	}
@@ -79,7 +81,11 @@ func (s *Syncer) pins(ctx context.Context, want Want, d draft, state State, out 
 // resolve asks what the images are now. What a registry that is down cannot say is what it was, where the spec says so;
 // but people who ask for what the tags are now do not mean that.
 func (s *Syncer) resolve(ctx context.Context, want Want, d draft, out *Outcome) (pinning, error) {
-	pins, resolved, err := s.Resolver.Pin(ctx, PinRequest{Images: d.images, Own: d.unpinned, Since: s.memory.fresh})
+	since := s.memory.fresh
+	if want.Spec.Images.Resolve == v1alpha1.ResolveFollow { // also while there is no decision on the commit
+		since = later(since, s.Clock().Add(-s.interval(want)))
+	}
+	pins, resolved, err := s.Resolver.Pin(ctx, PinRequest{Images: d.images, Own: d.unpinned, Since: since})
 	found := pinning{pins, resolved}.of(manifests.ImageNames(d.images))
 	if err == nil {
 		return found, nil

@@ -4,7 +4,7 @@ import "time"
 
 // sighting is how a Sync came to know that its ref is at a commit.
 type sighting struct {
-	seen   time.Time // when any Sync of this process learned first of the commit
+	seen   time.Time // when any Sync of this process learned that the ref has come to the commit
 	before time.Time // when this Sync had looked at the remote the time before; zero if it never had
 	begun  time.Time // when the look began that found the commit
 }
@@ -12,12 +12,20 @@ type sighting struct {
 // attempt is the first try of an input.
 type attempt struct {
 	now time.Time
-	// again says that the commit was tried before, under another spec, or that people ask for another try or for what
-	// the tags are now.
+	// again says that the commit was tried before, that the spec is another, or that people ask for another try or for
+	// what the tags are now.
 	again bool
 	// followed is how old answers may be that Follow goes by, where the commit is the newest release's and only the
 	// process is new; else 0.
 	followed time.Duration
+}
+
+// later is the later of two times.
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // since is how old registries' answers may be for a release: what one has said after it, to whichever Sync, counts.

@@ -105,6 +105,18 @@ func TestEachTryHasItsSince(t *testing.T) {
 			}
 		})
 	}
+	t.Run("another commit that comes with another spec, from its first try", func(t *testing.T) {
+		a := kept(t)
+		a.pushGood()
+		a.now = a.now.Add(time.Minute)
+		a.seen["v2"] = a.now
+		a.now = a.now.Add(20 * second)
+		a.spec.Source.Ref.Branch = "v2"
+		a.pass()
+		if got := a.lastSince(); !got.Equal(a.now) {
+			t.Errorf("since %s, asked at %s", got, a.now)
+		}
+	})
 	t.Run("a new commit, if people ask for what the tags are now, from then on", func(t *testing.T) {
 		a := kept(t)
 		a.pushGood()
@@ -127,6 +139,16 @@ func TestEachTryHasItsSince(t *testing.T) {
 		a.syncer.Sync(t.Context(), Want{Spec: a.spec, Freed: true})
 		if got := a.lastSince(); !got.Equal(a.now) {
 			t.Errorf("since %s, free at %s", got, a.now)
+		}
+	})
+	t.Run("one that follows, within the interval also while it cannot be applied", func(t *testing.T) {
+		a := following(t)
+		a.push("v2", config("vars", "2"), web("cart", "acme/cart:1"), web("side", "acme/side:1"))
+		a.refuse["Differing"] = down
+		a.forAWhile(time.Hour)
+		a.passAfter(20 * time.Minute)
+		if got := a.now.Sub(a.lastSince()); got < 5*time.Minute || got > 6*time.Minute {
+			t.Errorf("since %s ago", got)
 		}
 	})
 	t.Run("a restart of one that follows, within the interval", func(t *testing.T) {

@@ -160,9 +160,11 @@ func (s *Syncer) advance(ctx context.Context, want Want, state State, out *Outco
 
 // attempt is that of in, which was not tried before.
 func (s *Syncer) attempt(want Want, in input, state State) attempt {
-	a := attempt{now: s.Clock(), again: in.commit == s.memory.tried.commit || want.Resolve || want.Retry}
+	tried := s.memory.tried
+	respecified := tried != (input{}) && tried.options != in.options
+	a := attempt{now: s.Clock(), again: in.commit == tried.commit || respecified || want.Resolve || want.Retry}
 	follows := want.Spec.Images.Resolve == v1alpha1.ResolveFollow
-	if follows && s.memory.tried == (input{}) && state.Newest != nil && state.Newest.Commit.Hash == in.commit {
+	if follows && tried == (input{}) && state.Newest != nil && state.Newest.Commit.Hash == in.commit {
 		a.followed = s.interval(want)
 	}
 	return a

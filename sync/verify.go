@@ -6,8 +6,6 @@ import (
 	"maps"
 	"slices"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
 	"github.com/belay-gitops/belay/manifests"
 	"github.com/belay-gitops/belay/sync/api/v1alpha1"
 )
@@ -22,30 +20,31 @@ func (s *Syncer) verify(ctx context.Context, want Want, d draft) error {
 	if err := needsPin(unpinned(d.Objects, d.places, want.Spec.Images), rules); err != nil {
 		return err
 	}
-	images, pins, err := d.signed(rules)
-	if err != nil || len(images) == 0 {
-		return err
+	images, pins := d.signed(rules)
+	if len(images) == 0 {
+		return nil
 	}
 	request := PinRequest{Images: images, Own: d.unpinned, Since: s.memory.fresh}
-	return imageProblem(s.Resolver.Verify(ctx, request, pins, rules), images, pins)
+	err := s.Resolver.Verify(ctx, request, pins, rules)
+	if isOfImages(err) {
+		s.memory.fresh = s.Clock() // what is pushed from now on may be signed
+	}
+	return imageProblem(err, images, pins)
+}
+
+// isOfImages tells that a resolver's error says something of an image, and not only that its registry is down.
+func isOfImages(err error) bool {
+	faults, _ := imageFaults(err)
+	return slices.ContainsFunc(faults, func(f imageFault) bool { return !problemOf(f).isOutOfReach() })
 }
 
 // signed is the images that rules ask a signature of, and their pins: an image that Git has with its digest is its own,
-// also where nothing is to be resolved.
-func (d draft) signed(rules []v1alpha1.ImageVerification) ([]manifests.Image, manifests.Pins, error) {
-	all, err := d.unpinned.Map(func(u *unstructured.Unstructured) error {
-		annotations := u.GetAnnotations()
-		delete(annotations, manifests.AnnotationResolve)
-		u.SetAnnotations(annotations)
-		return nil
-	})
-	if err != nil {
-		return nil, nil, err
-	}
+// also where nothing is to be resolved, or where belay leaves an image as it is.
+func (d draft) signed(rules []v1alpha1.ImageVerification) ([]manifests.Image, manifests.Pins) {
 	pins := manifests.Pins{}
 	maps.Copy(pins, d.Pins)
 	var images []manifests.Image
-	for _, image := range all.Images(d.places) {
+	for _, image := range d.unpinned.Named(d.places) {
 		if hasDigest(image.Image) && pins[image.Image] == "" {
 			pins[image.Image] = image.Image
 		}
@@ -53,7 +52,7 @@ func (d draft) signed(rules []v1alpha1.ImageVerification) ([]manifests.Image, ma
 			images = append(images, image)
 		}
 	}
-	return images, pins, nil
+	return images, pins
 }
 
 // needsPin refuses images that are to be signed and run as they are written: there is no digest to ask a signature of.

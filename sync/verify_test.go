@@ -102,6 +102,37 @@ func TestAnUnsignedImageIsRefused(t *testing.T) {
 	})
 }
 
+func TestATagThatIsMovedToASignedImageIsTaken(t *testing.T) {
+	for name, start := range map[string]func(testing.TB) *agent{"by a Sync that follows it": following, "by one that does not": kept} {
+		t.Run(name, func(t *testing.T) {
+			a := start(t)
+			a.spec.Images.Verify = signed()
+			a.settle()
+			a.tags["acme/cart:2"] = "sha256:two"
+			a.refuse["Verify acme/cart:2"] = fault{reason: "NotSigned", subject: "acme/cart:2", temporary: true}
+			a.push("v2", web("cart", "acme/cart:2"))
+			a.forAWhile(time.Hour)
+			refused := a.now
+			a.forAWhile(20 * time.Minute)
+			if got := a.lastSince(); got.Before(refused.Add(-16*time.Minute)) || a.out.Problem == nil || a.out.Problem.Reason != "NotSigned" {
+				t.Errorf("since %s ago, problem %+v", a.now.Sub(got), a.out.Problem)
+			}
+		})
+	}
+	t.Run("but a registry that is down is asked for it once", func(t *testing.T) {
+		a := kept(t)
+		a.spec.Images.Verify = signed()
+		a.settle()
+		a.refuse["Verify acme/cart:2"] = fault{reason: "Unavailable", subject: "acme/cart:2", temporary: true}
+		a.pushGood()
+		begun := a.now
+		a.forAWhile(time.Hour)
+		if got := a.lastSince(); got.After(begun.Add(2 * time.Minute)) {
+			t.Errorf("since %s after the commit", got.Sub(begun))
+		}
+	})
+}
+
 func TestARollbackAsksForNoSignature(t *testing.T) {
 	a := kept(t)
 	a.spec.Images.Verify = signed("acme/cart:2")
@@ -112,6 +143,11 @@ func TestARollbackAsksForNoSignature(t *testing.T) {
 	if diff := cmp.Diff(liveV1, a.inLive()); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// custom is a custom resource that names image in a field of its spec.
+func custom(apiVersion, kind, field, image string) map[string]any {
+	return map[string]any{"apiVersion": apiVersion, "kind": kind, "metadata": map[string]any{"name": "cart"}, "spec": map[string]any{field: image}}
 }
 
 // alone is an object whose images are to be left alone.
@@ -137,6 +173,9 @@ func TestWhatIsToBeSignedMustBePinned(t *testing.T) {
 		{"a tag that is never resolved", web("cart", "acme/cart:1"), v1alpha1.Images{Verify: signed(), Resolve: v1alpha1.ResolveNever}, "", "spec.images.resolve is Never"},
 		{"a digest where nothing is resolved", web("cart", "acme/cart:1"+digest), v1alpha1.Images{Verify: signed(), Resolve: v1alpha1.ResolveNever}, "acme/cart:1" + digest, ""},
 		{"a tag that is to be left alone", alone(web("cart", "acme/cart:1")), v1alpha1.Images{Verify: signed()}, "", "belay.dev/resolve is disabled on the object"},
+		{"a digest in a field that keeps its tag", custom("postgresql.cnpg.io/v1", "Cluster", "imageName", "acme/pg:16"+digest), v1alpha1.Images{Verify: signed()}, "acme/pg:16" + digest, ""},
+		{"a digest in a field that belay does not know", custom("acme.example/v1", "Shop", "cartImage", "acme/cart"+digest), v1alpha1.Images{Verify: signed()}, "acme/cart" + digest, ""},
+		{"a digest that is filled in", custom("tekton.dev/v1", "StepAction", "image", "acme/cart@$(params.digest):1"), v1alpha1.Images{Verify: signed()}, "acme/cart@$(params.digest):1", ""},
 		{"a digest that is to be left alone", alone(web("cart", "acme/cart"+digest)), v1alpha1.Images{Verify: signed()}, "acme/cart" + digest, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -457,6 +457,7 @@ func newAgent(t testing.TB, w *world) *agent {
 
 // restart takes a new Syncer, which knows nothing but what the world and the status hold.
 func (a *agent) restart() {
+	clear(a.seen)
 	a.syncer = &Syncer{
 		Namespace: "shop", Name: "shop", Source: a.world, Renderer: a.world, Resolver: a.world,
 		Cluster: inCluster{a.world}, Journal: inJournal{a.world}, Clock: func() time.Time { return a.now },

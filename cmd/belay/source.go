@@ -41,7 +41,7 @@ func (s *source) Head(ctx context.Context) (string, time.Time, error) {
 		return "", time.Time{}, s.checked(err)
 	}
 	s.looked = begun
-	return head, s.sightings.first(s.spec.URL, head, time.Now()), nil
+	return head, s.sightings.first(followed{s.spec.URL, s.spec.Ref}, head, time.Now()), nil
 }
 
 // Commit implements [sync.Source].

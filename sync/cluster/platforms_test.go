@@ -1,3 +1,5 @@
+// FAULTS, Registry: index without the nodes' architecture.
+
 package cluster
 
 // Fault "Registry": an index without the nodes' architecture is refused before it is applied. What the nodes are has to be

@@ -17,8 +17,9 @@ import (
 
 // secret fills in what a Secret holds, or why that is of no use.
 func (r *pullSecretReading) secret(ctx context.Context, id manifests.ID, into *PullSecret) error {
-	if r.own[id] {
-		into.fill(r.set.Object(id).Unstructured())
+	own, comes := r.applied(id)
+	if comes && !own.CreatedOnly() {
+		into.fill(own.Unstructured())
 		return nil
 	}
 	if id.Namespace == "" {
@@ -26,8 +27,12 @@ func (r *pullSecretReading) secret(ctx context.Context, id manifests.ID, into *P
 		return nil
 	}
 	u, problem, err := r.read(ctx, secrets, id)
-	if u != nil {
+	switch {
+	case u != nil:
 		into.fill(u)
+	case comes && problem.missing:
+		into.fill(own.Unstructured())
+		return nil
 	}
 	into.Problem = cmp.Or(into.Problem, problem.text)
 	return err

@@ -21,8 +21,9 @@ type PullSecret struct {
 
 // PullSecrets answers for each of images, by index, with what its pods may show a registry: the pod's imagePullSecrets
 // first, then those of its ServiceAccount. Secrets and ServiceAccounts that come with the same commit, own, count as the
-// commit has them, for they are not in the cluster yet; the others are read with the agent's rights, each once. One that
-// is not there, may not be read or is of another type is no error: it is a PullSecret with a Problem.
+// commit has them, for they are not in the cluster yet; the others, and those that belay leaves as they are, are read with
+// the agent's rights, each once. One that is not there, may not be read or is of another type is no error: it is a
+// PullSecret with a Problem.
 func (c *Cluster) PullSecrets(ctx context.Context, images []manifests.Image, own manifests.Set) ([][]PullSecret, error) {
 	reading := pullSecretReading{cluster: c, own: own.Index(), set: own}
 	puller := make([]int, len(images)) // of each image, in reading.pullers
@@ -105,23 +106,35 @@ func (r *pullSecretReading) accounts(ctx context.Context) (map[manifests.ID]pull
 }
 
 func (r *pullSecretReading) account(ctx context.Context, id manifests.ID) pullAccount {
-	if r.own[id] {
-		named := pullSecretsOf(r.set.Object(id).Unstructured())
-		if len(named) > 0 {
-			return pullAccount{secrets: named}
-		}
-		// What others have given it in the cluster stays when it is applied without the field.
+	own, comes := r.applied(id)
+	var named []manifests.ID
+	if comes {
+		named = pullSecretsOf(own.Unstructured())
 	}
+	if len(named) > 0 && !own.CreatedOnly() {
+		return pullAccount{secrets: named}
+	}
+	// What others have given it in the cluster stays when it is applied without the field.
 	u, problem, err := r.read(ctx, serviceAccounts, id)
 	switch {
 	case err != nil:
 		return pullAccount{err: err}
 	case u != nil:
 		return pullAccount{secrets: pullSecretsOf(u)}
-	case problem.missing && (r.own[id] || id.Name == defaultAccount):
-		return pullAccount{} // it comes, and adds nothing
+	case problem.missing && (comes || id.Name == defaultAccount):
+		return pullAccount{secrets: named} // it comes, and adds no more
 	}
 	return pullAccount{problem: &PullSecret{Source: sourceName(id), Problem: problem.text}}
+}
+
+// applied is what the commit has of an object, unless that is not applied. One that is created only is not applied either
+// where it is there already.
+func (r *pullSecretReading) applied(id manifests.ID) (own manifests.Object, comes bool) {
+	if !r.own[id] {
+		return own, false
+	}
+	own = r.set.Object(id)
+	return own, !own.LeftAlone()
 }
 
 // pullSecretsOf are the Secrets that a ServiceAccount names.

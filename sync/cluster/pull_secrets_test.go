@@ -29,6 +29,11 @@ func account(name string, secrets ...string) string {
 	return fmt.Sprintf(`{apiVersion: v1, kind: ServiceAccount, metadata: {namespace: shop, name: %s}, imagePullSecrets: [%s]}`, name, strings.Join(list, ", "))
 }
 
+// kept is an object that belay is told to keep its hands off.
+func kept(ssa, text string) string {
+	return strings.Replace(text, "metadata: {", `metadata: {annotations: {belay.dev/ssa: `+ssa+`}, `, 1)
+}
+
 // imageIn is an image of a pod in namespace shop.
 func imageIn(t *testing.T, account string, secrets ...string) manifests.Image {
 	t.Helper()
@@ -78,6 +83,17 @@ func TestPullSecretsAreThosePodsWouldUse(t *testing.T) {
 			there: []string{pullSecret("a", "old"), account("robot", "old")},
 			own:   []string{pullSecret("a", "new"), pullSecret("b", "B"), account("robot", "b")},
 			want:  []PullSecret{config("a", "new"), config("b", "B")}},
+		{name: "those of the cluster before those of the commit, where these are for a start only", image: imageIn(t, "robot", "a"),
+			there: []string{pullSecret("a", "filled in"), account("robot", "a")},
+			own:   []string{kept("IfNotPresent", pullSecret("a", "placeholder")), pullSecret("b", "B"), kept("IfNotPresent", account("robot", "b"))},
+			want:  []PullSecret{config("a", "filled in")}},
+		{name: "or are not applied at all", image: imageIn(t, "", "a"), there: []string{pullSecret("a", "filled in")},
+			own: []string{kept("Ignore", pullSecret("a", "placeholder"))}, want: []PullSecret{config("a", "filled in")}},
+		{name: "those of the commit for a start, where the cluster has none", image: imageIn(t, "robot"),
+			own:  []string{kept("IfNotPresent", pullSecret("a", "first")), kept("IfNotPresent", account("robot", "a"))},
+			want: []PullSecret{config("a", "first")}},
+		{name: "what is not applied is not there", image: imageIn(t, "", "a"),
+			own: []string{kept("Ignore", pullSecret("a", "placeholder"))}, want: []PullSecret{problem("Secret shop/a", notThere)}},
 		{name: "what an account has in the cluster, where the commit says nothing of it", image: imageIn(t, "robot"),
 			there: []string{pullSecret("a", "A"), account("robot", "a")}, own: []string{account("robot")}, want: []PullSecret{config("a", "A")}},
 		{name: "none of an account that comes", image: imageIn(t, "robot"), own: []string{account("robot")}},
