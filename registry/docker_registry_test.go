@@ -133,14 +133,14 @@ func TestDockerRegistryWithoutSignIn(t *testing.T) {
 	}
 
 	pinned := server.host + "/shop/cart@" + digest
-	if missing, err := resolver.Missing(t.Context(), ask(pinned)); err != nil || len(missing) != 0 {
+	if missing, err := resolver.Missing(t.Context(), ask(pinned), time.Now()); err != nil || len(missing) != 0 {
 		t.Errorf("got %v, %v", missing, err)
 	}
 	if err := remote.Delete(server.reference("shop/cart@" + digest)); err != nil {
 		t.Fatal(err)
 	}
 	server.forget()
-	if missing, err := resolver.Missing(t.Context(), ask(pinned)); err != nil || len(missing) != 1 {
+	if missing, err := resolver.Missing(t.Context(), ask(pinned), time.Now()); err != nil || len(missing) != 1 {
 		t.Errorf("got %v, %v", missing, err)
 	}
 	server.expect("HEAD /v2/shop/cart/manifests/" + digest)

@@ -3,6 +3,7 @@ package registry
 import (
 	"errors"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,7 +14,7 @@ func TestADigestThatIsGoneIsMissing(t *testing.T) {
 	server := serve(t)
 	there := server.push("cart:1")
 	kept, gone := server.host+"/cart@"+there, server.host+"/cart@"+someDigest
-	got, err := server.resolver(t, Options{}).Missing(t.Context(), ask(gone, kept, server.host+"/cart:1@"+there, gone))
+	got, err := server.resolver(t, Options{}).Missing(t.Context(), ask(gone, kept, server.host+"/cart:1@"+there, gone), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +30,7 @@ func TestWhereHeadIsRefusedADigestIsFetched(t *testing.T) {
 	server.on("HEAD "+cart+there, status(http.StatusMethodNotAllowed, nil))
 	server.on("HEAD "+cart+someDigest, status(http.StatusMethodNotAllowed, nil))
 	gone := server.host + "/cart@" + someDigest
-	got, err := server.resolver(t, Options{}).Missing(t.Context(), ask(gone, server.host+"/cart@"+there))
+	got, err := server.resolver(t, Options{}).Missing(t.Context(), ask(gone, server.host+"/cart@"+there), time.Now())
 	if err != nil || len(got) != 1 || got[0] != gone {
 		t.Errorf("got %v, %v", got, err)
 	}
@@ -54,7 +55,7 @@ func TestADigestIsMissingWhereEachEndpointSaysSo(t *testing.T) {
 		mirror.on("HEAD "+cart+someDigest, status(test.mirror, nil))
 		origin.on("HEAD "+cart+someDigest, status(test.origin, nil))
 		resolver := resolverOf(t, Options{Endpoints: endpointsOf("r.io", Endpoint{URL: at(mirror, "/v2"), Mirror: true}, Endpoint{URL: at(origin, "/v2")})})
-		got, err := resolver.Missing(t.Context(), ask(image))
+		got, err := resolver.Missing(t.Context(), ask(image), time.Now())
 		if (len(got) == 1) != test.missing {
 			t.Errorf("%s: got %v", name, got)
 		}
@@ -69,7 +70,7 @@ func TestMissingAnswersBesideErrors(t *testing.T) {
 	server := serve(t)
 	server.on("HEAD /v2/till/manifests/"+someDigest, status(http.StatusBadGateway, nil))
 	gone := server.host + "/cart@" + someDigest
-	got, err := server.resolver(t, Options{}).Missing(t.Context(), ask(gone, server.host+"/till@"+someDigest, server.host+"/cart:1"))
+	got, err := server.resolver(t, Options{}).Missing(t.Context(), ask(gone, server.host+"/till@"+someDigest, server.host+"/cart:1"), time.Now())
 	if diff := cmp.Diff([]string{gone}, got); diff != "" {
 		t.Error("missing (-want +got):\n" + diff)
 	}
@@ -93,4 +94,35 @@ func TestWhatWasResolvedIsAnsweredBesideErrors(t *testing.T) {
 	if e := firstError(t, err); e.Reason != NotFound || e.Image != server.host+"/cart:2" {
 		t.Errorf("got %v", e)
 	}
+}
+
+func TestADigestIsNotLookedForByEachOfAThousand(t *testing.T) {
+	server := serve(t)
+	there := server.push("cart:1")
+	clock := newClock()
+	resolver := server.resolverAt(t, Options{}, clock.now)
+	gone := server.host + "/cart@" + someDigest
+	queries := ask(gone, server.host+"/cart@"+there)
+	look := func(since time.Time) {
+		t.Helper()
+		var all sync.WaitGroup
+		for range 1000 {
+			all.Go(func() {
+				if got, err := resolver.Missing(t.Context(), queries, since); err != nil || len(got) != 1 || got[0] != gone {
+					t.Errorf("got %v, %v", got, err)
+				}
+			})
+		}
+		all.Wait()
+	}
+	look(clock.now())
+	server.expect("GET /v2/", "HEAD "+cart+there, "HEAD "+cart+someDigest)
+
+	clock.Time = clock.Add(time.Minute)
+	look(newClock().now())
+	server.expect("GET /v2/", "HEAD "+cart+there, "HEAD "+cart+someDigest)
+
+	server.forget()
+	look(clock.now())
+	server.expect("HEAD "+cart+there, "HEAD "+cart+someDigest)
 }

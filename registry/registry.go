@@ -142,6 +142,7 @@ func newResolver(opts Options, now func() time.Time) (*Resolver, error) {
 			tours:    newLookup[tourKey, answer](maxTags),
 			tags:     newLookup[tagKey, answer](maxTags),
 			contents: newLookup[string, contents](maxContents),
+			digests:  newLookup[tourKey, presence](maxTags),
 			order:    new(atomic.Uint64),
 		},
 		signed: newLookup[string, struct{}](maxSigned),
@@ -163,9 +164,7 @@ func (r *Resolver) Resolve(ctx context.Context, queries []Query, since time.Time
 	}
 	resolutions := make([]Resolution, len(questions))
 	pass := r.newPass(ctx)
-	if now := r.now(); since.After(now) {
-		since = now // a clock was put back, and no answer would ever be young enough
-	}
+	since = r.past(since)
 	errs, err := r.each(ctx, questions, func(i int, q question) (err error) {
 		resolutions[i], err = pass.resolve(ctx, q, since)
 		return err
@@ -183,17 +182,19 @@ func (r *Resolver) Resolve(ctx context.Context, queries []Query, since time.Time
 }
 
 // Missing names those images, each with a digest, that their registries do not have any more: they answer 404 for the
-// digest. What it answers counts also with an error, which joins one [*Error] per image that is not known to be there or
-// to be missing. An image without a digest is such an error.
-func (r *Resolver) Missing(ctx context.Context, queries []Query) ([]string, error) {
+// digest. An answer that was asked for after since, with the same accounts, is taken again without a request. What it
+// answers counts also with an error, which joins one [*Error] per image that is not known to be there or to be missing. An
+// image without a digest is such an error.
+func (r *Resolver) Missing(ctx context.Context, queries []Query, since time.Time) ([]string, error) {
 	questions, err := parseQueries(queries)
 	if err != nil {
 		return nil, err
 	}
 	missing := make([]bool, len(questions))
 	pass := r.newPass(ctx)
+	since = r.past(since)
 	errs, err := r.each(ctx, questions, func(i int, q question) (err error) {
-		missing[i], err = pass.missing(ctx, q)
+		missing[i], err = pass.missing(ctx, q, since)
 		return err
 	})
 	if err != nil {
@@ -206,6 +207,14 @@ func (r *Resolver) Missing(ctx context.Context, queries []Query) ([]string, erro
 		}
 	}
 	return images, join(errs)
+}
+
+// past is since, or now if that is still to come: where a clock was put back, no answer would ever be young enough.
+func (r *Resolver) past(since time.Time) time.Time {
+	if now := r.now(); since.After(now) {
+		return now
+	}
+	return since
 }
 
 // each asks the questions side by side, and returns an error for each. If ctx ends first the last error is its cause.

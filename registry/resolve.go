@@ -16,7 +16,6 @@ type pass struct {
 	*Resolver
 	began uint64 // its place among all calls and refusals
 	nodes func() ([]v1.Platform, error)
-	there once[struct{}]
 }
 
 func (r *Resolver) newPass(ctx context.Context) *pass {
@@ -25,10 +24,11 @@ func (r *Resolver) newPass(ctx context.Context) *pass {
 
 // memory is what all callers know of images.
 type memory struct {
-	tours    *lookup[tourKey, answer]  // by who may ask at which sites
-	tags     *lookup[tagKey, answer]   // by account
-	contents *lookup[string, contents] // by repository and digest, for ever
-	order    *atomic.Uint64            // counts calls and refusals
+	tours    *lookup[tourKey, answer]   // by who may ask at which sites
+	tags     *lookup[tagKey, answer]    // by account
+	contents *lookup[string, contents]  // by repository and digest, for ever
+	digests  *lookup[tourKey, presence] // by who may ask at which sites
+	order    *atomic.Uint64             // counts calls and refusals
 }
 
 // tagKey is an image and the account that it is asked for with: what one was told is not for others.
@@ -118,8 +118,14 @@ func (p *pass) runs(c contents) error {
 	return checkPlatforms(c.platforms, want)
 }
 
+// presence is what registries said of a digest.
+type presence struct {
+	missing bool
+	at      time.Time
+}
+
 // missing reports whether the registry answers 404 for a digest, at each of its endpoints.
-func (p *pass) missing(ctx context.Context, q question) (bool, error) {
+func (p *pass) missing(ctx context.Context, q question, since time.Time) (bool, error) {
 	digest, ok := q.Reference.(name.Digest)
 	if !ok {
 		return false, &Error{Reason: InvalidReference, Detail: "it has no digest that could be missing"}
@@ -128,36 +134,17 @@ func (p *pass) missing(ctx context.Context, q question) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	key := tour.key()
-	_, err = p.there.do(string(key[:]), func() (struct{}, error) {
+	recent := func(known presence) bool { return !known.at.Before(since) }
+	known, err := p.digests.do(ctx, tour.key(), recent, func() (presence, error) {
+		at := p.now()
 		_, err := tour.visit(ctx, func(s *session) error { return s.exists(ctx, digest.DigestStr()) })
-		if elsewhere := tour.otherThanMissing(); err != nil && elsewhere != nil {
-			err = elsewhere
+		switch elsewhere := tour.otherThanMissing(); {
+		case err == nil:
+			return presence{at: at}, nil
+		case elsewhere != nil:
+			return presence{}, elsewhere
 		}
-		return struct{}{}, err
+		return presence{missing: true, at: at}, nil
 	})
-	if e := (*Error)(nil); errors.As(err, &e) && e.Reason == NotFound {
-		return true, nil
-	}
-	return false, err
-}
-
-// once answers each key's question the first time it is asked.
-type once[T any] struct {
-	mu      sync.Mutex
-	answers map[string]func() (T, error)
-}
-
-func (o *once[T]) do(key string, question func() (T, error)) (T, error) {
-	o.mu.Lock()
-	answer, ok := o.answers[key]
-	if !ok {
-		if o.answers == nil {
-			o.answers = make(map[string]func() (T, error))
-		}
-		answer = sync.OnceValues(question)
-		o.answers[key] = answer
-	}
-	o.mu.Unlock()
-	return answer()
+	return known.missing, err
 }

@@ -67,7 +67,7 @@ func (r *resolver) Missing(ctx context.Context, request sync.PinRequest) ([]stri
 	if err != nil {
 		return nil, err
 	}
-	return r.registry.Missing(ctx, queries)
+	return r.registry.Missing(ctx, queries, request.Since)
 }
 
 // queries are what a request asks for, with the pods' credentials and the agent's own after them.
