@@ -88,7 +88,7 @@ func (a *accounts) unauthorized() *Error {
 	host := dockerHub(a.site.host())
 	var why []string
 	if len(a.refused) > 0 {
-		why = append(why, fmt.Sprintf("%s refused the credentials of %s; they must allow to pull it", host, list(slices.Compact(a.refused))))
+		why = append(why, fmt.Sprintf("%s refused the credentials of %s; they must allow to pull it", host, list(a.refused)))
 	} else if a.failed == nil {
 		why = append(why, "no credentials for "+host+" were found, and without them it cannot be read; it may not exist")
 		if looked := a.looked(); len(looked) > 0 {
@@ -96,12 +96,15 @@ func (a *accounts) unauthorized() *Error {
 		}
 	}
 	for _, source := range a.sources {
-		if source != nil && source.why != "" && len(why) < 6 {
-			why = append(why, source.Source+" cannot be read: "+source.why)
+		if source == nil || source.why == "" || len(why) > 5 {
+			continue
+		}
+		if text := source.Source + " cannot be read: " + oneLine(source.why); !slices.Contains(why, text) {
+			why = append(why, text)
 		}
 	}
 	if a.failed != nil {
-		why = append(why, "the credential provider has failed: "+told(a.failed))
+		why = append(why, "the credential provider has failed: "+oneLine(a.failed.Error()))
 	}
 	return &Error{Reason: Unauthorized, Detail: strings.Join(why, "; ")}
 }
@@ -110,9 +113,9 @@ func (a *accounts) unauthorized() *Error {
 func (a *accounts) looked() []string {
 	var looked []string
 	for _, source := range a.sources {
-		if source != nil && source.why == "" {
+		if source != nil && source.why == "" && !slices.Contains(looked, source.Source) {
 			looked = append(looked, source.Source)
 		}
 	}
-	return slices.Compact(looked)
+	return looked
 }

@@ -142,8 +142,8 @@ func TestWhereNoneAreFoundTheSourcesAreTold(t *testing.T) {
 	came := server.users(map[string]string{"ana": "pw"})
 	pod := source("Secret shop/registry", login(t, "other.example.com", "ana", "pw"))
 	opts := Options{Credentials: []*Credentials{source("the agent's Docker config", login(t, "docker.io", "ana", "pw"))}, Provider: &provider{}}
-	query := Query{server.host + "/cart:1", []*Credentials{pod, Unreadable("Secret shop/gone", "it is not there")}}
-	_, err := server.resolver(t, opts).Resolve(t.Context(), []Query{query}, time.Now())
+	query := Query{server.host + "/cart:1", []*Credentials{pod, Unreadable("Secret shop/gone", "it is\nnot there")}}
+	_, err := server.resolver(t, opts).Resolve(t.Context(), []Query{query, query}, time.Now()) // two pods with the same ones
 	want := "no credentials for " + server.host + " were found, and without them it cannot be read; it may not exist; " +
 		"looked at: Secret shop/registry, the agent's Docker config; Secret shop/gone cannot be read: it is not there"
 	if e := firstError(t, err); e.Reason != Unauthorized || e.Detail != want {

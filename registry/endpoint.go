@@ -67,7 +67,7 @@ func (r *Resolver) sites(repository name.Repository) ([]site, error) {
 func unreadableEndpoints(err error) *Error {
 	return &Error{
 		Reason:    EndpointsUnreadable,
-		Detail:    "where to ask for it cannot be read: " + told(err),
+		Detail:    "where to ask for it cannot be read: " + oneLine(err.Error()),
 		Temporary: true,
 	}
 }

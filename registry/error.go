@@ -72,10 +72,10 @@ func printable(image string) string {
 	return image
 }
 
-// told is the text of an error of ours from elsewhere, on one line.
-func told(err error) string {
+// oneLine is a text of ours from elsewhere, fit to be a part of an error.
+func oneLine(text string) string {
 	const longest = 512
-	text := strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) }), " ")
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) }), " ")
 	if len(text) > longest {
 		return strings.ToValidUTF8(text[:longest], "") + "…"
 	}

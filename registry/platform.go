@@ -62,11 +62,11 @@ func (r *Resolver) nodePlatforms(ctx context.Context) ([]v1.Platform, error) {
 	}
 	names, err := r.platforms(ctx)
 	if err != nil {
-		return nil, &Error{Reason: NodesUnknown, Detail: "the platforms of the nodes are not known: " + told(err), Temporary: true}
+		return nil, &Error{Reason: NodesUnknown, Detail: "the platforms of the nodes are not known: " + oneLine(err.Error()), Temporary: true}
 	}
 	platforms, err := parsePlatforms(names)
 	if err != nil {
-		return nil, &Error{Reason: NodesUnknown, Detail: "the platforms of the nodes are not known: " + told(err), Temporary: true}
+		return nil, &Error{Reason: NodesUnknown, Detail: "the platforms of the nodes are not known: " + oneLine(err.Error()), Temporary: true}
 	}
 	return platforms, nil
 }
