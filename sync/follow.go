@@ -40,7 +40,7 @@ func (s *Syncer) follow(ctx context.Context, want Want) {
 	if err == nil {
 		s.memory.followed, s.memory.following = oldest(s.memory.images, resolved, s.Clock()), failures{}
 	} else {
-		s.postpone(err, now)
+		s.postpone(err, now, s.interval(want))
 		if _, down := outOfReachAll(err); !down || want.Spec.Images.OnFailure != v1alpha1.OnFailureUseLast {
 			return // nothing can start
 		}
@@ -52,13 +52,16 @@ func (s *Syncer) follow(ctx context.Context, want Want) {
 	}
 }
 
-// postpone notes that the tags could not be looked at. What belay itself only puts off is nobody's problem.
-func (s *Syncer) postpone(err error, now time.Time) {
+// postpone notes that the tags could not be looked at. What belay itself only puts off is nobody's problem, and what trying
+// again will not help is looked at in an interval.
+func (s *Syncer) postpone(err error, now time.Time, interval time.Duration) {
 	problem := serious(err)
 	if problem != nil {
 		err = imageProblem(problem, s.memory.images, nil)
 	}
-	s.memory.following.add(err, now)
+	if told := s.memory.following.add(err, now); !told.Temporary {
+		s.memory.following.until = later(s.memory.following.until, now.Add(interval))
+	}
 	s.memory.following.quiet = problem == nil
 }
 

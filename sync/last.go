@@ -8,9 +8,9 @@ import (
 )
 
 // useLast is, for the images whose registries are down, what the last release has that was good, or the one that is being
-// tried for the same commit. It is no answer unless
-// that is why each of the images could not be resolved, and each has such a pin. A tag that is not there, credentials that
-// are refused and bytes that are wrong say something of the image, and that stands.
+// tried for the same commit. It is no answer unless that is why each of the images could not be resolved, and each has such
+// a pin. A tag that is not there, credentials that are refused and bytes that are wrong say something of the image, and
+// that stands.
 func (s *Syncer) useLast(ctx context.Context, why error, out *Outcome) (pinning, bool) {
 	faults, down := outOfReachAll(why)
 	if !down {
