@@ -2,7 +2,9 @@ package registry
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -125,4 +127,145 @@ func TestADigestIsNotLookedForByEachOfAThousand(t *testing.T) {
 	server.forget()
 	look(clock.now())
 	server.expect("HEAD "+cart+there, "HEAD "+cart+someDigest)
+}
+
+// A thousand Syncs with the same fifty images look at different times of one interval, with the Secrets of many namespaces.
+func TestAThousandCallersLookForFiftyDigestsOnce(t *testing.T) {
+	const callers, images = 1000, 50
+	server := serve(t)
+	clock := newClock()
+	resolver := server.resolverAt(t, Options{}, clock.now)
+	var refs, want, heads []string
+	for i := range images {
+		repository := fmt.Sprintf("app%d", i)
+		digest := someDigest
+		if i%2 == 0 {
+			digest = server.push(repository + ":1")
+		} else {
+			want = append(want, server.host+"/"+repository+"@"+digest)
+		}
+		refs = append(refs, server.host+"/"+repository+"@"+digest)
+		heads = append(heads, "HEAD /v2/"+repository+"/manifests/"+digest)
+	}
+	slices.Sort(want)
+	server.protect("ana", "pw")
+	look := func(since time.Time, credentials ...*Credentials) {
+		t.Helper()
+		var queries []Query
+		for _, ref := range refs {
+			queries = append(queries, Query{ref, credentials})
+		}
+		got, err := resolver.Missing(t.Context(), queries, since)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("got %v, %v", got, err)
+		}
+	}
+	server.forget()
+	start := clock.now()
+	var all sync.WaitGroup
+	for i := range callers {
+		all.Go(func() {
+			credentials := login(t, server.host, "ana", "pw")
+			if i%2 == 0 {
+				credentials = append(credentials, login(t, server.host, "bob", "pw")...)
+			}
+			look(start, credentials...)
+		})
+	}
+	all.Wait()
+	server.expect(append(slices.Clone(heads), "GET /v2/")...)
+
+	server.forget()
+	clock.Time = clock.Add(30 * time.Minute)
+	look(start, login(t, server.host, "ana", "pw")...)
+	server.expect()
+	look(clock.now(), login(t, server.host, "ana", "pw")...)
+	look(clock.now().Add(time.Hour), login(t, server.host, "ana", "pw")...) // a time to come means now
+	server.expect(heads...)
+}
+
+func TestWhatIsMissingIsForItsAccountOnly(t *testing.T) {
+	server := serve(t)
+	server.protect("ana", "pw")
+	resolver := server.resolver(t, Options{})
+	gone := server.host + "/cart@" + someDigest
+	since := time.Now()
+	if got, err := resolver.Missing(t.Context(), []Query{{gone, login(t, server.host, "ana", "pw")}}, since); err != nil || len(got) != 1 {
+		t.Fatalf("got %v, %v", got, err)
+	}
+	for _, credentials := range [][]*Credentials{nil, login(t, server.host, "bob", "pw"), login(t, "other.io", "ana", "pw")} {
+		got, err := resolver.Missing(t.Context(), []Query{{gone, credentials}}, since)
+		if e := firstError(t, err); e.Reason != Unauthorized || len(got) != 0 {
+			t.Errorf("got %v, %v", got, err)
+		}
+	}
+}
+
+func TestADigestThatIsPushedAgainIsNoticedByWhoWantsItNow(t *testing.T) {
+	server := serve(t)
+	digest := server.push("cart:1")
+	clock := newClock()
+	resolver := server.resolverAt(t, Options{}, clock.now)
+	image := server.host + "/cart@" + digest
+	start := clock.now()
+	server.on("HEAD "+cart+digest, status(http.StatusNotFound, nil))
+	for _, step := range []struct {
+		since   time.Duration
+		missing int
+	}{{0, 1}, {0, 1}, {time.Minute, 0}, {0, 0}} {
+		got, err := resolver.Missing(t.Context(), ask(image), start.Add(step.since))
+		if err != nil || len(got) != step.missing {
+			t.Errorf("since %v: got %v, %v", step.since, got, err)
+		}
+		clock.Time = clock.Add(time.Minute)
+		server.on("HEAD "+cart+digest, nil)
+	}
+	server.expect("GET /v2/", "HEAD "+cart+digest, "HEAD "+cart+digest)
+}
+
+func TestAnErrorOfALookIsNotTakenAgain(t *testing.T) {
+	server := serve(t)
+	head := "HEAD " + cart + someDigest
+	for _, code := range []int{http.StatusBadGateway, http.StatusForbidden} {
+		resolver := server.resolver(t, Options{})
+		since := time.Now()
+		server.forget()
+		server.on(head, status(code, nil))
+		if got, err := resolver.Missing(t.Context(), ask(server.host+"/cart@"+someDigest), since); err == nil || len(got) != 0 {
+			t.Errorf("%d: got %v, %v", code, got, err)
+		}
+		server.on(head, nil)
+		if got, err := resolver.Missing(t.Context(), ask(server.host+"/cart@"+someDigest), since); err != nil || len(got) != 1 {
+			t.Errorf("%d: got %v, %v", code, got, err)
+		}
+		server.expect("GET /v2/", head, head)
+	}
+}
+
+// The answer is as old as the oldest that it is made of.
+func TestAMissingDigestIsAsOldAsWhatTheFirstRegistrySaid(t *testing.T) {
+	mirror, origin := serve(t), serve(t)
+	clock := newClock()
+	resolver, err := newResolver(Options{Insecure: []string{origin.host}, Endpoints: func(host string) ([]Endpoint, error) {
+		if host == origin.host {
+			return nil, nil
+		}
+		return []Endpoint{{URL: at(mirror, "/v2"), Mirror: true}, {URL: at(origin, "/v2")}}, nil
+	}}, clock.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	origin.on("HEAD "+cart+someDigest, func(w http.ResponseWriter, _ *http.Request) {
+		clock.Time = clock.Add(time.Minute)
+		w.WriteHeader(http.StatusNotFound)
+	})
+	start := clock.now()
+	for _, since := range []time.Duration{0, time.Second} {
+		if got, err := resolver.Missing(t.Context(), ask("r.io/cart@"+someDigest), start.Add(since)); err != nil || len(got) != 1 {
+			t.Errorf("got %v, %v", got, err)
+		}
+	}
+	head := "HEAD " + cart + someDigest
+	mirror.expect("GET /v2/", head, head)
+	origin.expect("GET /v2/", head, head)
 }

@@ -143,6 +143,7 @@ func newResolver(opts Options, now func() time.Time) (*Resolver, error) {
 			tags:     newLookup[tagKey, answer](maxTags),
 			contents: newLookup[string, contents](maxContents),
 			digests:  newLookup[tourKey, presence](maxTags),
+			there:    newLookup[tagKey, presence](maxTags),
 			order:    new(atomic.Uint64),
 		},
 		signed: newLookup[string, struct{}](maxSigned),
@@ -182,7 +183,7 @@ func (r *Resolver) Resolve(ctx context.Context, queries []Query, since time.Time
 }
 
 // Missing names those images, each with a digest, that their registries do not have any more: they answer 404 for the
-// digest. An answer that was asked for after since, with the same accounts, is taken again without a request. What it
+// digest. An answer that was asked for after since, with the same account, is taken again without a request. What it
 // answers counts also with an error, which joins one [*Error] per image that is not known to be there or to be missing. An
 // image without a digest is such an error.
 func (r *Resolver) Missing(ctx context.Context, queries []Query, since time.Time) ([]string, error) {

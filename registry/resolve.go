@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,7 @@ type memory struct {
 	tags     *lookup[tagKey, answer]    // by account
 	contents *lookup[string, contents]  // by repository and digest, for ever
 	digests  *lookup[tourKey, presence] // by who may ask at which sites
+	there    *lookup[tagKey, presence]  // digests, by account
 	order    *atomic.Uint64             // counts calls and refusals
 }
 
@@ -121,7 +123,7 @@ func (p *pass) runs(c contents) error {
 // presence is what registries said of a digest.
 type presence struct {
 	missing bool
-	at      time.Time
+	at      time.Time // when it was asked; of several registries, the first
 }
 
 // missing reports whether the registry answers 404 for a digest, at each of its endpoints.
@@ -137,7 +139,16 @@ func (p *pass) missing(ctx context.Context, q question, since time.Time) (bool, 
 	recent := func(known presence) bool { return !known.at.Before(since) }
 	known, err := p.digests.do(ctx, tour.key(), recent, func() (presence, error) {
 		at := p.now()
-		_, err := tour.visit(ctx, func(s *session) error { return s.exists(ctx, digest.DigestStr()) })
+		_, err := tour.visit(ctx, func(s *session) error {
+			said, err := p.exists(ctx, s, digest, recent)
+			if err == nil && said.at.Before(at) {
+				at = said.at
+			}
+			if err == nil && said.missing {
+				err = refused(http.StatusNotFound, "")
+			}
+			return err
+		})
 		switch elsewhere := tour.otherThanMissing(); {
 		case err == nil:
 			return presence{at: at}, nil
@@ -147,4 +158,16 @@ func (p *pass) missing(ctx context.Context, q question, since time.Time) (bool, 
 		return presence{missing: true, at: at}, nil
 	})
 	return known.missing, err
+}
+
+// exists asks one site for a digest, if nobody has done so with the same account.
+func (p *pass) exists(ctx context.Context, s *session, digest name.Digest, recent func(presence) bool) (presence, error) {
+	return p.there.do(ctx, tagKey{digest.Name(), s.account.id}, recent, func() (presence, error) {
+		at := p.now()
+		err := s.exists(ctx, digest.DigestStr())
+		if failed(err, NotFound) {
+			return presence{missing: true, at: at}, nil
+		}
+		return presence{at: at}, err
+	})
 }

@@ -23,13 +23,24 @@ type Lost struct {
 type checking struct {
 	due     time.Time // zero before the first pass
 	running int       // the release that ran at the last look
-	lost    []Lost    // what that found
+	since   time.Time // how old an answer could be then
+	lost    []Lost    // what it found
 }
 
-// isDue tells that it is time to look. What was told as lost is looked for at once when somebody asks for a look, or when
-// another release runs.
-func (c checking) isDue(now time.Time, running int, told, asked bool) bool {
-	return !now.Before(c.due) || told && (asked || c.running != running)
+// atOnce tells that what was told as lost is to be looked for now, and that older answers do not count: somebody asks, who
+// may have pushed it again, or another release runs.
+func (c checking) atOnce(running int, told, asked bool) bool {
+	return told && (asked || c.running != running)
+}
+
+// next follows when it looks every so often. What any Sync was answered within half of that time will do, or each of a
+// thousand would ask for the images that they share.
+func (c checking) next(now time.Time, every time.Duration, running int, atOnce bool) checking {
+	c.due, c.running, c.since = now.Add(every-every/10+rand.N(every/5+1)), running, now
+	if !atOnce {
+		c.since = now.Add(-every / 2)
+	}
+	return c
 }
 
 // checkImages asks registries now and then for the digests of the release that runs and of the one that would be gone
@@ -52,10 +63,11 @@ func (s *Syncer) checkImages(ctx context.Context, want Want, out *Outcome) {
 	if c.due.IsZero() {
 		c.due, c.running = now.Add(rand.N(s.CheckImages)), running
 	}
-	if !c.isDue(now, running, want.Lost, want.Poll && out.Looked) {
+	atOnce := c.atOnce(running, want.Lost, want.Poll && out.Looked)
+	if !atOnce && now.Before(c.due) {
 		return
 	}
-	c.due, c.running = now.Add(s.CheckImages-s.CheckImages/10+rand.N(s.CheckImages/5+1)), running
+	*c = c.next(now, s.CheckImages, running, atOnce)
 	s.lookForLost(ctx, want, releases, out)
 }
 
@@ -91,7 +103,7 @@ func (s *Syncer) lookForLost(ctx context.Context, want Want, records []manifests
 	}
 	var missing []string
 	if len(images) > 0 {
-		missing, err = s.Resolver.Missing(ctx, PinRequest{Images: images, Since: s.Clock()})
+		missing, err = s.Resolver.Missing(ctx, PinRequest{Images: images, Since: s.memory.checking.since})
 	}
 	lost := lostOf(releases, missing)
 	if err != nil {

@@ -49,6 +49,9 @@ func TestDigestsOfStoredReleasesAreLookedForNowAndThen(t *testing.T) {
 	if a.missing() != nil || len(a.events) > 0 {
 		t.Errorf("%+v, %v", a.missing(), a.events)
 	}
+	if a.missingFor != 6*time.Hour {
+		t.Errorf("what other Syncs were answered counts for %v", a.missingFor)
+	}
 	t.Run("and not where nobody wants it", func(t *testing.T) {
 		a := checked(t)
 		a.check = 0
@@ -150,7 +153,13 @@ func TestALostDigestIsToldUntilItIsThereAgain(t *testing.T) {
 	})
 	t.Run("and not once somebody has mended it and says so", func(t *testing.T) {
 		clear(a.gone)
+		if a.missingFor != 6*time.Hour {
+			t.Errorf("before, what other Syncs were answered counts for %v", a.missingFor)
+		}
 		a.poll()
+		if a.missingFor != 0 {
+			t.Errorf("what was answered %v ago counts", a.missingFor)
+		}
 		if a.missing() != nil || a.status.Images[0].Missing {
 			t.Errorf("%+v, %+v", a.missing(), a.status.Images)
 		}
@@ -169,8 +178,8 @@ func TestALostDigestIsToldUntilItIsThereAgain(t *testing.T) {
 		a.push("v3", web("cart", "acme/cart:3"))
 		a.passAfter(2 * time.Minute)
 		a.until("v3", manifests.Kept)
-		if a.missing() != nil {
-			t.Errorf("%+v", a.missing())
+		if a.missing() != nil || a.missingFor != 0 {
+			t.Errorf("%+v, and what was answered %v ago counts", a.missing(), a.missingFor)
 		}
 	})
 	t.Run("nor more than once for a request that waits for a rollback", func(t *testing.T) {

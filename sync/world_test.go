@@ -35,8 +35,9 @@ type world struct {
 	gone map[string]bool      // by pinned image: its registry has it no more
 	bare map[string]bool      // by image: nobody has signed it
 
-	requests   []PinRequest // to resolve images
-	resolvedAt time.Time    // when that was answered the last time
+	requests   []PinRequest  // to resolve images
+	resolvedAt time.Time     // when that was answered the last time
+	missingFor time.Duration // how old the last answer of Missing could be
 
 	live     map[manifests.ID]map[string]any
 	stuck    map[manifests.ID]bool // by a finalizer
@@ -197,6 +198,7 @@ func (w *world) Verify(_ context.Context, request PinRequest, pins manifests.Pin
 // Missing implements Resolver.
 func (w *world) Missing(_ context.Context, request PinRequest) ([]string, error) {
 	names := manifests.ImageNames(request.Images)
+	w.missingFor = w.now.Sub(request.Since)
 	if err := w.call("Missing", strings.Join(names, " "), nil); err != nil {
 		return nil, err
 	}

@@ -324,9 +324,19 @@ func TestMissingDigestsAreNamed(t *testing.T) {
 	gone := s.host + "/cart@sha256:" + strings.Repeat("0", 64)
 	s.lock("hunter2")
 	s.keep("secrets/registry", s.pullSecret("registry", "hunter2"))
-	missing, err := r.Missing(t.Context(), sync.PinRequest{Images: podsOf(t, there, gone, gone)})
-	if err != nil || !slices.Equal(missing, []string{gone}) {
+	since := time.Now()
+	look := func(since time.Time) ([]string, error) {
+		return r.Missing(t.Context(), sync.PinRequest{Images: podsOf(t, there, gone, gone), Since: since})
+	}
+	if missing, err := look(since); err != nil || !slices.Equal(missing, []string{gone}) {
 		t.Errorf("got %v, %v", missing, err)
+	}
+	s.lock("another")
+	if missing, err := look(since); err != nil || !slices.Equal(missing, []string{gone}) {
+		t.Errorf("an answer that is young enough: got %v, %v", missing, err)
+	}
+	if missing, err := look(time.Now()); !isUnauthorized(err) || len(missing) != 0 {
+		t.Errorf("an answer that is too old: got %v, %v", missing, err)
 	}
 }
 
