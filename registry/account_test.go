@@ -298,3 +298,35 @@ func TestARealmMayBeAnEndpoint(t *testing.T) {
 	}
 	tokens.expect("GET /token")
 }
+
+// A registry that an image names could have tokens made for itself with what an operator declared for another host, and be
+// shown them.
+func TestWhatIsDeclaredForATokenServerIsForDeclaredRegistries(t *testing.T) {
+	for declared, want := range map[bool]string{false: "", true: "hunter2"} {
+		server, tokens := serve(t), serve(t)
+		server.push("cart:1")
+		server.wantToken("token")
+		var shown []string
+		tokens.on("GET /token", func(w http.ResponseWriter, r *http.Request) {
+			shown = append(shown, r.Header.Get("X-Key"))
+			_, _ = w.Write([]byte(`{"token": "opaque"}`))
+		})
+		challenge := `Bearer realm="http://` + tokens.host + `/token",service="x"`
+		server.on("GET /v2/", status(http.StatusUnauthorized, http.Header{"Www-Authenticate": {challenge}}))
+		opts := Options{Endpoints: func(host string) ([]Endpoint, error) {
+			switch {
+			case host == tokens.host:
+				return []Endpoint{{URL: at(tokens, "/v2"), Header: http.Header{"X-Key": {"hunter2"}}}}, nil
+			case declared:
+				return []Endpoint{{URL: at(server, "/v2")}}, nil
+			}
+			return nil, nil
+		}, Insecure: []string{server.host}}
+		if _, err := server.resolver(t, opts).Resolve(t.Context(), ask(server.host+"/cart:1"), time.Now()); err != nil {
+			t.Error(err)
+		}
+		if len(shown) != 1 || shown[0] != want {
+			t.Errorf("declared %t: the token server was shown %q", declared, shown)
+		}
+	}
+}

@@ -93,7 +93,8 @@ func (s *session) exchange(ctx context.Context, scope string) (tokenKept, error)
 	return tokenKept{text, at.Add(age - tokenMargin)}, nil
 }
 
-// wayToRealm is how the host that makes tokens is reached. It may be declared like any registry.
+// wayToRealm is how the host that makes tokens is reached. It may be declared like any registry; but whom we say that we
+// are there is for declared registries only.
 func (s *session) wayToRealm(realm *url.URL) (name.Registry, way, error) {
 	if s.site.is(realm.Host) {
 		return s.site.registry, s.way(), nil
@@ -112,6 +113,10 @@ func (s *session) wayToRealm(realm *url.URL) (name.Registry, way, error) {
 			realmWay.site = site
 			break
 		}
+	}
+	if !s.site.declared() {
+		// Else any registry that an image names would be given a token that was made for who is in there.
+		realmWay.site.Header, realmWay.site.Certificates = nil, nil
 	}
 	// Package transport lets a private address make tokens only where it is the registry itself, and does not know what
 	// is declared.
