@@ -65,7 +65,10 @@ func readManifest(m manifest) (contents, error) {
 			Detail: "it is an image of Docker's schema 1, which runtimes no longer pull; build and push it anew",
 		}
 	}
-	var index v1.IndexManifest
+	var index struct {
+		MediaType types.MediaType `json:"mediaType"`
+		Manifests platforms       `json:"manifests"`
+	}
 	if !slices.Contains(mediaTypes, mediaType) || json.Unmarshal(m.bytes, &index) != nil {
 		return contents{}, &Error{
 			Reason: UnsupportedMediaType,
@@ -82,5 +85,5 @@ func readManifest(m manifest) (contents, error) {
 	if !mediaType.IsIndex() {
 		return contents{}, nil
 	}
-	return contents{index: true, platforms: platformsOf(index)}, nil
+	return contents{index: true, platforms: index.Manifests}, nil
 }

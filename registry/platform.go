@@ -1,7 +1,10 @@
 package registry
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,23 +15,42 @@ import (
 // maxPlatforms is how many platforms of one index are remembered. Images have a dozen.
 const maxPlatforms = 100
 
-// platformsOf are the distinct platforms that an index is for, without what nodes do not ask for. They are kept, so there
-// is an end to them.
-func platformsOf(index v1.IndexManifest) []v1.Platform {
-	var platforms []v1.Platform
-	for _, m := range index.Manifests {
-		if m.Platform == nil || m.Platform.OS == "unknown" {
-			continue // an attestation
+// platforms are the distinct ones that an index is for, without what nodes do not ask for. They are kept, so there is an
+// end to them.
+type platforms []v1.Platform
+
+// UnmarshalJSON reads the manifests of an index one by one, since four megabytes of {} would be hundreds in memory.
+func (p *platforms) UnmarshalJSON(text []byte) error {
+	*p = nil
+	if string(text) == "null" {
+		return nil
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	if open, err := decoder.Token(); err != nil || open != json.Delim('[') {
+		return errors.New("not an array")
+	}
+	for decoder.More() {
+		var each struct {
+			Platform *v1.Platform `json:"platform"`
 		}
-		p := normalized(v1.Platform{
-			OS: m.Platform.OS, Architecture: m.Platform.Architecture, Variant: m.Platform.Variant, OSVersion: m.Platform.OSVersion,
-		})
-		known := slices.ContainsFunc(platforms, func(other v1.Platform) bool { return other.Equals(p) })
-		if !known && len(p.String()) <= 128 && len(platforms) < maxPlatforms {
-			platforms = append(platforms, p)
+		if err := decoder.Decode(&each); err != nil {
+			return err
+		}
+		if each.Platform != nil && each.Platform.OS != "unknown" { // else it is an attestation
+			p.add(*each.Platform)
 		}
 	}
-	return platforms
+	return nil
+}
+
+func (p *platforms) add(offered v1.Platform) {
+	fresh := normalized(v1.Platform{
+		OS: offered.OS, Architecture: offered.Architecture, Variant: offered.Variant, OSVersion: offered.OSVersion,
+	})
+	known := slices.ContainsFunc(*p, func(other v1.Platform) bool { return other.Equals(fresh) })
+	if !known && len(fresh.String()) <= 128 && len(*p) < maxPlatforms {
+		*p = append(*p, fresh)
+	}
 }
 
 // checkPlatforms is satisfied by any one of the platforms: which nodes of a mixed cluster a pod may run on is not known

@@ -2,13 +2,16 @@ package registry
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // cluster has nodes that change, and counts who asks.
@@ -95,13 +98,39 @@ func TestThePlatformsOfAnIndexAreKeptWithinBounds(t *testing.T) {
 	for range 10 {
 		add(&v1.Platform{OS: "linux", Architecture: "arm64", Variant: "v8", Features: []string{"x"}})
 	}
-	if got := platformsOf(index); len(got) != 1 || got[0].String() != "linux/arm64" {
+	read := func() []v1.Platform {
+		text, err := json.Marshal(index)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := readManifest(manifest{string(types.OCIImageIndex), text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.platforms
+	}
+	if got := read(); len(got) != 1 || got[0].String() != "linux/arm64" {
 		t.Errorf("got %v", got)
 	}
 	for i := range 10 * maxPlatforms {
 		add(&v1.Platform{OS: "linux", Architecture: fmt.Sprint(i)})
 	}
-	if got := platformsOf(index); len(got) != maxPlatforms {
+	if got := read(); len(got) != maxPlatforms {
 		t.Errorf("got %d", len(got))
+	}
+}
+
+// Four megabytes of {} would be hundreds in memory, for each of the images that are asked for side by side.
+func TestALongIndexTakesLittleMemory(t *testing.T) {
+	text := []byte(`{"manifests":[` + strings.Repeat(`{},`, maxBody/3-100) + `{"platform":{"os":"linux","architecture":"arm64"}}]}`)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	got, err := readManifest(manifest{string(types.OCIImageIndex), text})
+	runtime.ReadMemStats(&after)
+	if err != nil || !got.index || len(got.platforms) != 1 || got.platforms[0].Architecture != "arm64" {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+	if taken := after.Sys - before.Sys; taken > 64<<20 {
+		t.Errorf("%d MiB were taken of the system", taken>>20)
 	}
 }
