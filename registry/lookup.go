@@ -73,6 +73,7 @@ func (s *lookup[K, V]) forget(key K) {
 		p := e.Value.(*place[K, V])
 		var none V
 		p.answer, p.known = none, false
+		s.leaveEmpty(p)
 	}
 }
 
@@ -94,6 +95,11 @@ func (s *lookup[K, V]) leave(p *place[K, V]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p.users--
+	s.leaveEmpty(p)
+}
+
+// leaveEmpty drops a place that nobody is at and that has no answer.
+func (s *lookup[K, V]) leaveEmpty(p *place[K, V]) {
 	if p.users == 0 && !p.known {
 		s.age.Remove(s.places[p.key])
 		delete(s.places, p.key)

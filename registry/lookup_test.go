@@ -114,3 +114,18 @@ func TestTheOldestAnswersMakeRoom(t *testing.T) {
 		t.Errorf("got %d places, %d by age", len(l.places), l.age.Len())
 	}
 }
+
+func TestAForgottenAnswerTakesNoPlace(t *testing.T) {
+	l := newLookup[string, int](3)
+	if _, err := l.do(t.Context(), "a", always, func() (int, error) { return 1, nil }); err != nil {
+		t.Fatal(err)
+	}
+	l.forget("a")
+	if _, known := l.get("a"); known || len(l.places) != 0 || l.age.Len() != 0 {
+		t.Errorf("known %t, %d places, %d by age", known, len(l.places), l.age.Len())
+	}
+	_, err := l.do(t.Context(), "a", always, func() (int, error) { l.forget("a"); return 2, nil }) // while somebody asks
+	if got, known := l.get("a"); err != nil || !known || got != 2 {
+		t.Errorf("got %d, %t, %v", got, known, err)
+	}
+}

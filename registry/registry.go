@@ -141,6 +141,7 @@ func newResolver(opts Options, now func() time.Time) (*Resolver, error) {
 		memory: memory{
 			tours:    newLookup[tourKey, answer](maxTags),
 			tags:     newLookup[tagKey, answer](maxTags),
+			heads:    newLookup[tagKey, answer](maxTags),
 			contents: newLookup[string, contents](maxContents),
 			digests:  newLookup[tourKey, presence](maxTags),
 			there:    newLookup[tagKey, presence](maxTags),

@@ -27,6 +27,7 @@ func (r *Resolver) newPass(ctx context.Context) *pass {
 type memory struct {
 	tours    *lookup[tourKey, answer]   // by who may ask at which sites
 	tags     *lookup[tagKey, answer]    // by account
+	heads    *lookup[tagKey, answer]    // the digests alone, while what they are is not known
 	contents *lookup[string, contents]  // by repository and digest, for ever
 	digests  *lookup[tourKey, presence] // by who may ask at which sites
 	there    *lookup[tagKey, presence]  // digests, by account
@@ -84,7 +85,7 @@ func (p *pass) resolve(ctx context.Context, q question, since time.Time) (Resolu
 func (p *pass) ask(ctx context.Context, s *session, ref reference, recent func(answer) bool) (answer, error) {
 	good := func(a answer) bool { return a.refusal == nil && recent(a) || a.refusal != nil && a.order > p.began }
 	found, err := p.tags.do(ctx, tagKey{ref.Name(), s.account.id}, good, func() (answer, error) {
-		found, err := s.tag(ctx, ref)
+		found, err := s.tag(ctx, ref, recent)
 		if refusal := (*Error)(nil); errors.As(err, &refusal) && !refusal.Temporary {
 			return answer{refusal: refusal, order: p.order.Add(1)}, nil
 		}
@@ -96,16 +97,26 @@ func (p *pass) ask(ctx context.Context, s *session, ref reference, recent func(a
 	return found, err
 }
 
-// tag asks for a tag, and for what its digest is if that is not known.
-func (s *session) tag(ctx context.Context, ref reference) (answer, error) {
-	at := s.now() // the tag may move while the answer is on its way
-	digest, err := s.digest(ctx, ref.Identifier())
+// tag asks for a tag, and for what its digest is if that is not known. The digest is kept while the latter cannot be asked
+// for: with many who want something of a busy host, nobody might ever get both.
+func (s *session) tag(ctx context.Context, ref reference, recent func(answer) bool) (answer, error) {
+	key := tagKey{ref.Name(), s.account.id}
+	head, err := s.heads.do(ctx, key, recent, func() (answer, error) {
+		at := s.now() // the tag may move while the answer is on its way
+		digest, err := s.digest(ctx, ref.Identifier())
+		return answer{digest: digest, at: at}, err
+	})
 	if err != nil {
 		return answer{}, err
 	}
 	always := func(contents) bool { return true }
-	contents, err := s.contents.do(ctx, ref.Context().Digest(digest).Name(), always, func() (contents, error) { return s.inspect(ctx, digest) })
-	return answer{digest: digest, contents: contents, at: at}, err
+	head.contents, err = s.contents.do(ctx, ref.Context().Digest(head.digest).Name(), always, func() (contents, error) {
+		return s.inspect(ctx, head.digest)
+	})
+	if refusal := (*Error)(nil); err == nil || errors.As(err, &refusal) && !refusal.Temporary {
+		s.heads.forget(key)
+	}
+	return head, err
 }
 
 // runs refuses an index that is for none of the nodes.

@@ -372,3 +372,55 @@ func TestThoseWhoDoNotWaitDoNotMakeAHostSeemDown(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Else all of what a host is asked could be for tags, again and again, while no manifest is ever fetched.
+func TestAHostThatIsBusyIsAskedNothingTwice(t *testing.T) {
+	server := serve(t)
+	var images, want []string
+	for i := range burst {
+		digest := server.push(fmt.Sprintf("cart:%d", i))
+		images = append(images, server.host+fmt.Sprintf("/cart:%d", i))
+		want = append(want, fmt.Sprintf("HEAD %s%d", cart, i), "GET "+cart+digest)
+	}
+	clock := newClock()
+	resolver := server.resolverAt(t, Options{Concurrency: 4 * perSecond}, clock.now)
+	since := clock.now()
+	for range 2 * burst {
+		got, err := resolver.Resolve(t.Context(), ask(images...), since)
+		if err == nil {
+			break
+		}
+		if e := firstError(t, err); e.Reason != Busy {
+			t.Fatalf("got %d answers and %v", len(got), err)
+		}
+		clock.Time = clock.Add(time.Second)
+	}
+	server.expect(append(want, "GET /v2/")...)
+}
+
+// The tag is asked for again where its digest is none to stay with.
+func TestATagIsAskedForAgainWhereItsDigestIsGone(t *testing.T) {
+	server := serve(t)
+	clock := newClock()
+	resolver := server.resolverAt(t, Options{}, clock.now)
+	server.on("HEAD "+cart+"1", status(http.StatusOK, http.Header{"Docker-Content-Digest": {someDigest}}))
+	since := clock.now()
+	resolve := func() (string, error) {
+		got, err := resolver.Resolve(t.Context(), ask(server.host+"/cart:1"), since)
+		return got[server.host+"/cart:1"].Digest, err
+	}
+	if _, err := resolve(); firstError(t, err).Reason != NotFound {
+		t.Errorf("got %v", err)
+	}
+	server.on("HEAD "+cart+"1", nil)
+	want := server.push("cart:1")
+	server.on("GET "+cart+want, status(http.StatusBadGateway, nil))
+	if _, err := resolve(); firstError(t, err).Reason != Unavailable {
+		t.Errorf("got %v", err)
+	}
+	server.on("GET "+cart+want, nil)
+	if got, err := resolve(); err != nil || got != want {
+		t.Errorf("got %s, %v", got, err)
+	}
+	server.expect("HEAD "+cart+"1", "GET "+cart+want, "GET "+cart+want)
+}
