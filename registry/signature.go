@@ -42,7 +42,7 @@ func (r *Resolver) Verify(ctx context.Context, query Query, keys []PublicKey) er
 			return nil
 		}
 	}
-	_, err := r.signed.do(ctx, claim.byAny(), remembered, func() (struct{}, error) {
+	_, err := r.signed.do(ctx, digest.Name()+claim.byAny(), remembered, func() (struct{}, error) {
 		return struct{}{}, r.findSignature(ctx, claim, question{ref, query.Credentials})
 	})
 	if ctx.Err() != nil {
@@ -75,14 +75,15 @@ func remembered(struct{}) bool { return true }
 // by is what to remember a good signature by a key as.
 func (c claim) by(key PublicKey) string { return c.digest + " by " + key.fingerprint }
 
-// byAny is what to remember as that there is a signature by one of the keys. Who wants the same takes part in one search.
+// byAny is what to remember, for one repository, as that there is a signature by one of the keys. Who wants the same takes
+// part in one search; not who wants it of another registry, which may not answer.
 func (c claim) byAny() string {
 	var fingerprints []string
 	for _, key := range c.keys {
 		fingerprints = append(fingerprints, key.fingerprint)
 	}
 	slices.Sort(fingerprints)
-	return c.digest + " by any of " + strings.Join(fingerprints, " ")
+	return " by any of " + strings.Join(fingerprints, " ")
 }
 
 // explainSearch makes the error of ref, and says what was done when a registry did not answer.

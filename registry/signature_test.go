@@ -454,3 +454,26 @@ func (s *server) last() string {
 	}
 	return s.requests[len(s.requests)-1]
 }
+
+// Who names a digest that another has signed, at a registry of his own that never answers, does not hold up the other.
+func TestASearchDoesNotWaitForAnotherRegistry(t *testing.T) {
+	server, slow, signed := serve(t), serve(t), readSigning(t, "classic-cosign")
+	image := server.keep(signed)
+	entered, release := make(chan struct{}), make(chan struct{})
+	slow.on("GET /v2/", func(http.ResponseWriter, *http.Request) { close(entered); <-release })
+	resolver := server.resolver(t, Options{Insecure: []string{slow.host}})
+	held := make(chan error)
+	go func() {
+		held <- resolver.Verify(t.Context(), Query{Image: slow.host + "/cart@" + signed.digest}, readKeys(t, "cosign"))
+	}()
+	<-entered
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := resolver.Verify(ctx, Query{Image: image}, readKeys(t, "cosign")); err != nil {
+		t.Error(err)
+	}
+	close(release)
+	if err := <-held; err == nil {
+		t.Error("a registry without the image has its signature")
+	}
+}
