@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -159,9 +161,19 @@ func namesOnly(proxy func(*http.Request) (*url.URL, error)) func(*http.Request) 
 		return nil
 	}
 	return func(req *http.Request) (*url.URL, error) {
-		if net.ParseIP(req.URL.Hostname()) != nil {
+		if isAddress(req.URL.Hostname()) {
 			return nil, nil
 		}
 		return proxy(req)
 	}
+}
+
+// numeric is the last label of an IPv4 address in any of the forms that inet_aton knows, of which no name is
+// (https://url.spec.whatwg.org/#ends-in-a-number-checker).
+var numeric = regexp.MustCompile(`^([0-9]+|0[xX][0-9a-fA-F]*)$`)
+
+// isAddress tells whether somebody may take a host for an address, such as 127.0.0.1, 0x7f.1 or 2130706433.
+func isAddress(host string) bool {
+	host = strings.TrimSuffix(host, ".")
+	return strings.Contains(host, ":") || numeric.MatchString(host[strings.LastIndex(host, ".")+1:])
 }

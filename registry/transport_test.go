@@ -279,3 +279,38 @@ func TestAMalformedHostIsNamed(t *testing.T) {
 		}
 	}
 }
+
+// Settings without a URL open no address, but the proxy is the operator's.
+func TestAProxyIsReachedWithTheTLSOfARegistry(t *testing.T) {
+	proxy := serve(t) // which refuses CONNECT
+	opts := Options{
+		Endpoints: endpointsOf("registry.example", Endpoint{SkipVerify: true}),
+		Proxy: func(r *http.Request) (*url.URL, error) {
+			return &url.URL{Scheme: "http", Host: proxy.host}, nil
+		},
+	}
+	_, err := resolverOf(t, opts).Resolve(t.Context(), ask("registry.example/cart:1"), time.Now())
+	if e := firstError(t, err); e.Reason != Unavailable {
+		t.Errorf("got %v", e)
+	}
+	proxy.expect("CONNECT ")
+}
+
+// A proxy may take for an address what we take for a name.
+func TestAnAddressHoweverWrittenIsNotLeftToTheProxy(t *testing.T) {
+	proxy := namesOnly(http.ProxyURL(&url.URL{Scheme: "http", Host: "proxy.example"}))
+	for host, want := range map[string]bool{
+		"registry.example": true, "registry.example.": true, "r2.example:443": true, "1.registry.example": true, "0xabc.example": true,
+		"10.0.0.1": false, "[::1]": false, "[fe80::1%25eth0]": false, "10.0.0.1.": false,
+		"2130706433": false, "127.1": false, "0x7f.1": false, "0x7f000001": false, "0177.0.0.1": false, "169.254.0xA9FE": false, "127.0.0.0X1.": false,
+	} {
+		u, err := url.Parse("https://" + host + "/v2/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := proxy(&http.Request{URL: u})
+		if err != nil || (got != nil) != want {
+			t.Errorf("%s: got %v, %v", host, got, err)
+		}
+	}
+}

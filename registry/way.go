@@ -97,24 +97,29 @@ func (w way) settle(req *http.Request, host string, err error) {
 
 // transport chooses the connections for a request. What is declared for an endpoint counts for its own host.
 func (w way) transport(req *http.Request) (http.RoundTripper, error) {
+	proxied := false
+	if w.proxy != nil {
+		proxy, err := w.proxy(req)
+		if err != nil {
+			return nil, &Error{Reason: Unavailable, Detail: "the proxy settings are not valid", Temporary: true}
+		}
+		proxied = proxy != nil
+	}
 	if w.site.is(req.URL.Host) && (w.site.declared() || w.site.RootCAs != nil || w.site.Certificates != nil || w.site.SkipVerify) {
-		return w.tailored.fit(hostOf(w.site.repository)+" "+w.site.key(), w.site.Endpoint, w.tailor), nil
+		key := hostOf(w.site.repository) + " " + w.site.key()
+		if proxied {
+			key += " by proxy"
+		}
+		return w.tailored.fit(key, w.site.Endpoint, func() *http.Transport { return w.tailor(proxied) }), nil
 	}
-	if w.proxy == nil {
-		return w.direct, nil
+	if proxied {
+		return w.proxied, nil
 	}
-	proxy, err := w.proxy(req)
-	if err != nil {
-		return nil, &Error{Reason: Unavailable, Detail: "the proxy settings are not valid", Temporary: true}
-	}
-	if proxy == nil {
-		return w.direct, nil
-	}
-	return w.proxied, nil
+	return w.direct, nil
 }
 
-// tailor makes the connections of the site's endpoint.
-func (w way) tailor() *http.Transport {
+// tailor makes the connections of the site's endpoint. The proxy is the operator's, wherever it is.
+func (w way) tailor(proxied bool) *http.Transport {
 	authorities := w.site.RootCAs
 	if authorities == nil {
 		authorities = w.rootCAs
@@ -122,9 +127,11 @@ func (w way) tailor() *http.Transport {
 	t := baseTransport(authorities)
 	t.TLSClientConfig.Certificates = w.site.Certificates
 	t.TLSClientConfig.InsecureSkipVerify = w.site.SkipVerify
-	t.Proxy = w.proxy
 	t.DialContext = w.dialer.careful
-	if w.site.declared() {
+	if proxied {
+		t.Proxy = w.proxy
+	}
+	if proxied || w.site.declared() {
 		t.DialContext = w.dialer.DialContext
 	}
 	return t
