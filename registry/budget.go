@@ -21,6 +21,8 @@ const (
 	defaultRetryAfter = 5 * time.Second
 	// maxHosts bounds how many hosts are remembered.
 	maxHosts = 1024
+	// maxQuiet bounds how many wishes for quiet are remembered.
+	maxQuiet = 8192
 )
 
 // budget is what hosts can be asked for now. Nothing waits for it: what is too much is an error that says until when.
@@ -111,14 +113,23 @@ func (b *budget) hush(host string, account accountID, said *Error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.now()
-	for other, q := range b.quiet {
-		if q.until.Before(now) {
-			delete(b.quiet, other)
-		}
-	}
 	key := quietKey{host, account}
+	if _, known := b.quiet[key]; !known && len(b.quiet) >= maxQuiet {
+		b.forgetQuiet(now)
+	}
 	if until := now.Add(said.RetryAfter); until.After(b.quiet[key].until) {
 		b.quiet[key] = quiet{said, until}
+	}
+}
+
+// forgetQuiet makes room: for all that has ended, and for one at least.
+func (b *budget) forgetQuiet(now time.Time) {
+	for _, any := range []bool{false, true} {
+		for other, q := range b.quiet {
+			if q.until.Before(now) || any && len(b.quiet) >= maxQuiet {
+				delete(b.quiet, other)
+			}
+		}
 	}
 }
 

@@ -93,3 +93,18 @@ func TestHostsThatBearNothingAreForgotten(t *testing.T) {
 		t.Error("a host that is down was forgotten")
 	}
 }
+
+// Each image may name a host of its own, which wants an hour of quiet.
+func TestWhatHostsSaidIsKeptWithinBounds(t *testing.T) {
+	b := newBudget(newClock().now)
+	for i := range 2 * maxQuiet {
+		b.hush(fmt.Sprintf("%d.io", i), accountID{}, tooManyRequests(time.Hour))
+	}
+	b.hush("r.io", accountID{}, tooManyRequests(time.Hour))
+	if len(b.quiet) > maxQuiet {
+		t.Errorf("got %d", len(b.quiet))
+	}
+	if e := (*Error)(nil); !errors.As(b.enter("r.io", accountID{}, true), &e) || e.Reason != TooManyRequests {
+		t.Errorf("the last is not kept: %v", e)
+	}
+}
