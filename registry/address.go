@@ -42,14 +42,16 @@ var never = []netip.Prefix{
 	netip.MustParsePrefix("100.100.100.200/32"), // Alibaba's metadata
 	netip.MustParsePrefix("240.0.0.0/4"),        // reserved, RFC 1112
 	netip.MustParsePrefix("fd00:ec2::/32"),      // AWS's metadata
+	netip.MustParsePrefix("fd20:ce::254/128"),   // Google's metadata
 	netip.MustParsePrefix("fec0::/10"),          // site-local, RFC 3879
 	netip.MustParsePrefix("2002::/16"),          // 6to4, which hides an IPv4 address
 }
 
 // shared are private networks that [netip.Addr.IsPrivate] does not know.
 var shared = []netip.Prefix{
-	netip.MustParsePrefix("100.64.0.0/10"), // carrier-grade NAT, RFC 6598
-	netip.MustParsePrefix("198.18.0.0/15"), // benchmarks, RFC 2544
+	netip.MustParsePrefix("100.64.0.0/10"),  // carrier-grade NAT, RFC 6598
+	netip.MustParsePrefix("198.18.0.0/15"),  // benchmarks, RFC 2544
+	netip.MustParsePrefix("64:ff9b:1::/48"), // NAT64 of one's own, where the IPv4 address may be anywhere, RFC 8215
 }
 
 // nat64 wraps an IPv4 address where there is only IPv6 (RFC 6052). It is the one

@@ -22,10 +22,11 @@ type refusal []string
 
 // has tells whether an authority is on the list by name. A host on it without a port means all its ports.
 func (r refusal) has(authority string) bool {
-	host, _ := splitPort(authority)
+	host, port := splitPort(authority)
+	host = strings.TrimSuffix(host, ".") // it is the same host from the root of DNS
 	return slices.ContainsFunc(r, func(name string) bool {
-		refused, port := splitPort(name)
-		return refused == host && (port == "" || canonical(name) == canonical(authority))
+		refused, only := splitPort(name)
+		return refused == host && (only == "" || only == port)
 	})
 }
 

@@ -217,7 +217,7 @@ func TestARefusedHostIsNotLedTo(t *testing.T) {
 			t.Errorf("%s: got %v", image, e)
 		}
 	}
-	for _, to := range []string{"https://api.example.com:6443/x", "https://metadata.example.com/x"} {
+	for _, to := range []string{"https://api.example.com:6443/x", "https://metadata.example.com/x", "https://Metadata.example.com./x", "https://api.example.com.:6443/x"} {
 		server.on("HEAD "+cart+"1", redirect(to))
 		if e := server.fail(t, opts, "cart:1"); e.Reason != AddressRefused || !strings.Contains(e.Detail, "the API server") { // the server itself is declared
 			t.Errorf("%s: got %v", to, e)
