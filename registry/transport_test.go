@@ -314,3 +314,21 @@ func TestAnAddressHoweverWrittenIsNotLeftToTheProxy(t *testing.T) {
 		}
 	}
 }
+
+// Package http makes ASCII of what it dials, so that ｌocalhost is another host than the one that was looked at.
+func TestAHostIsWrittenInASCII(t *testing.T) {
+	proxy, server := serve(t), serve(t)
+	opts := Options{Refuse: []string{"api.example.com"}, Proxy: func(r *http.Request) (*url.URL, error) {
+		if r.URL.Host == server.host {
+			return nil, nil
+		}
+		return &url.URL{Scheme: "http", Host: proxy.host}, nil
+	}}
+	for _, to := range []string{"https://１２７.0.0.1/x", "https://api。example.com/x", "https://%EF%BD%81pi.example.com/x"} {
+		server.on("HEAD "+cart+"1", redirect(to))
+		if e := server.fail(t, opts, "cart:1"); e.Reason != AddressRefused {
+			t.Errorf("%s: got %v", to, e)
+		}
+	}
+	proxy.expect()
+}

@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"net/http"
+	"strings"
+	"unicode"
 )
 
 // way is how one account's requests to one site go.
@@ -166,6 +168,9 @@ func (w way) allowed(req *http.Request) error {
 		return &Error{Reason: Redirected, Detail: "the registry redirects to plain HTTP; it should redirect to HTTPS"}
 	case plain && !mayBePlain:
 		return errPlain
+	case strings.ContainsFunc(req.URL.Host, func(r rune) bool { return r > unicode.MaxASCII }):
+		// Package http dials another host then: the one that this stands for in ASCII.
+		return &Error{Reason: AddressRefused, Detail: "it leads to a host that is not written in ASCII"}
 	case !w.declares(req.URL.Host) && w.refuse.has(req.URL.Host):
 		return errRefused
 	}
