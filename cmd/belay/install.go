@@ -76,8 +76,12 @@ func (i installFiles) addTo(options *install.Options) error {
 
 // filesIn is all files below a directory, in order, as they are to be below another.
 func filesIn(dir, to string) ([]install.File, error) {
+	dir, err := filepath.EvalSymlinks(dir) // WalkDir follows none
+	if err != nil {
+		return nil, err
+	}
 	var files []install.File
-	err := filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {
+	err = filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}

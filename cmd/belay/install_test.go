@@ -39,6 +39,17 @@ func TestTheAgentIsGivenFilesOfThisMachine(t *testing.T) {
 	}
 }
 
+func TestAFolderOfHostsMayBeASymbolicLink(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "certs.d")
+	if err := os.Symlink(filepath.Dir(fileOf(t, "x")), link); err != nil {
+		t.Fatal(err)
+	}
+	var options install.Options
+	if err := (installFiles{hostsDir: link}).addTo(&options); err != nil || len(options.Files) != 1 {
+		t.Errorf("got %v, %v", options.Files, err)
+	}
+}
+
 func TestWhatIsOfNoUseToTheAgentIsNotInstalled(t *testing.T) {
 	for _, test := range []struct {
 		name  string

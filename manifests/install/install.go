@@ -4,6 +4,7 @@ package install
 
 import (
 	"bytes"
+	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
 	"fmt"
@@ -44,6 +45,15 @@ type File struct {
 
 // Text is the content as a Secret has it.
 func (f File) Text() string { return base64.StdEncoding.EncodeToString(f.Content) }
+
+// FilesDigest is other once a file is. Files that are read when the agent starts count after a start only.
+func (o Options) FilesDigest() string {
+	hash := sha256.New()
+	for _, file := range o.Files {
+		fmt.Fprintf(hash, "%q %q\n", file.Path, file.Content)
+	}
+	return fmt.Sprintf("%x", hash.Sum(nil))
+}
 
 // Manifests is the installation as YAML.
 func Manifests(options Options) ([]byte, error) {

@@ -183,6 +183,23 @@ func TestTheAgentFindsItsFiles(t *testing.T) {
 	}
 }
 
+// Some of the files are read when the agent starts, and a Secret that changes starts nothing.
+func TestAFileThatChangesStartsTheAgentAnew(t *testing.T) {
+	with := func(files ...File) map[string]string {
+		return agentOf(t, Options{Namespace: "gitops", Image: "belay", Files: files}).Spec.Template.Annotations
+	}
+	before := with(File{Path: "image-paths.yaml", Content: []byte("[]")})
+	if diff := cmp.Diff(before, with(File{Path: "image-paths.yaml", Content: []byte("[]")})); diff != "" {
+		t.Errorf("the same file: %s", diff)
+	}
+	if after := with(File{Path: "image-paths.yaml", Content: []byte("[{kind: Db, path: spec.image}]")}); cmp.Equal(before, after) {
+		t.Errorf("another content: the pods have the same annotations, %v", after)
+	}
+	if none := with(); len(none) > 0 {
+		t.Errorf("without files: %v", none)
+	}
+}
+
 func TestTheNamespaceEnforcesTheRestrictedRules(t *testing.T) {
 	objects, _ := documents(t, options)
 	for _, object := range objects {
@@ -212,7 +229,9 @@ func fitsTheRestrictedRules(t *testing.T, options Options) {
 		}
 	}
 	check("host namespaces are off", !spec.HostNetwork && !spec.HostPID && !spec.HostIPC)
-	check("no AppArmor or seccomp annotations", len(pod.Annotations) == 0)
+	for name := range pod.Annotations {
+		check("annotation "+name+" is none of AppArmor or seccomp", strings.HasPrefix(name, "belay.dev/"))
+	}
 	for _, volume := range spec.Volumes {
 		check("volume "+volume.Name+" is an emptyDir or a Secret", (volume.EmptyDir != nil || volume.Secret != nil) && volume.HostPath == nil)
 	}

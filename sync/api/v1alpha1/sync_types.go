@@ -151,6 +151,7 @@ type Images struct {
 	// Exclude names images that run as they are written: "registry.local/*". A * stands for any text.
 	// +optional
 	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MinLength=1
 	Exclude []string `json:"exclude,omitempty"`
 	// Paths are fields of custom resources that name images, and arguments and variables that do, beside those that are
 	// known.
@@ -204,6 +205,8 @@ type ImagePath struct {
 type ImageVerification struct {
 	// Images that must be signed: "ghcr.io/acme/*". A * stands for any text; the default is all.
 	// +optional
+	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MinLength=1
 	Images []string `json:"images,omitempty"`
 	// SecretRef names a Secret in the Sync's namespace that holds public keys, in PEM, such as `cosign generate-key-pair`
 	// writes to cosign.pub. A signature by any one of them will do.
