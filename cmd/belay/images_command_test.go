@@ -62,8 +62,8 @@ func (i imagesCommand) printed(t *testing.T, there *stored) (out, err string) {
 func TestImagesOfWhatRunsAreListed(t *testing.T) {
 	s, there, before, after := running(t)
 	out, problems := imagesCommand{tags: tags{insecure: []string{s.host}}}.printed(t, there)
-	want := `^IMAGE +DIGEST +RESOLVED +PODS +TAG +CREDENTIALS
-` + regexp.QuoteMeta(s.host+"/cart:1") + ` +` + shortDigest(before) + ` +\S+ ago +1/1 +moved to ` + shortDigest(after) + ` +Secret shop/registry
+	want := `^IMAGE +DIGEST +RESOLVED +PODS +CREDENTIALS +TAG
+` + regexp.QuoteMeta(s.host+"/cart:1") + ` +` + shortDigest(before) + ` +\S+ ago +1/1 +Secret shop/registry +moved to ` + shortDigest(after) + `
 
 NOT PINNED +OBJECT +WHERE +REASON
 seed:1 +Job/shop/seed +container seed +it is excluded
@@ -102,7 +102,7 @@ func TestPodsThatMayNotBeReadAreTold(t *testing.T) {
 	s, there, _, _ := running(t)
 	s.forbidden = []string{"pods"}
 	out, problems := imagesCommand{offline: true}.printed(t, there)
-	if !strings.HasPrefix(problems, "belay: not all pods are counted: listing the pods of namespace shop: ") || !regexp.MustCompile(` ago +\? +- +`).MatchString(out) {
+	if !strings.HasPrefix(problems, "belay: not all pods are counted: listing the pods of namespace shop: ") || !regexp.MustCompile(` ago +\? +Secret shop/registry +-`).MatchString(out) {
 		t.Errorf("got %s%s", out, problems)
 	}
 }

@@ -9,11 +9,12 @@ import (
 )
 
 var (
-	imagesHeader   = []string{"IMAGE", "DIGEST", "RESOLVED", "PODS", "TAG", "CREDENTIALS"}
+	imagesHeader   = []string{"IMAGE", "DIGEST", "RESOLVED", "PODS", "CREDENTIALS", "TAG"}
 	unpinnedHeader = []string{"NOT PINNED", "OBJECT", "WHERE", "REASON"}
 )
 
-// rows are the table of the pinned images. Counted says that the pods could be looked at.
+// rows are the table of the pinned images. Counted says that the pods could be looked at. What may be a whole sentence, why
+// a tag is unknown, comes last.
 func (r imagesReport) rows(now time.Time, counted bool) [][]string {
 	var rows [][]string
 	for _, image := range r.Images {
@@ -22,7 +23,7 @@ func (r imagesReport) rows(now time.Time, counted bool) [][]string {
 			pods = count(image.Pods).String()
 		}
 		rows = append(rows, []string{
-			oneLine(image.Image), image.shortDigest(), image.resolved(now), pods, image.Tag.String(), cell(image.Credentials),
+			oneLine(image.Image), image.shortDigest(), image.resolved(now), pods, cell(image.Credentials), image.Tag.String(),
 		})
 	}
 	return rows

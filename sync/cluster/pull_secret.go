@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/validation/path"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -71,6 +72,9 @@ type unread struct {
 
 // read reads an object that may not be there, or not be for these eyes. An error is about the way to the API server.
 func (r *pullSecretReading) read(ctx context.Context, resource schema.GroupVersionResource, id manifests.ID) (*unstructured.Unstructured, unread, error) {
+	if len(path.IsValidPathSegmentName(id.Name))+len(path.IsValidPathSegmentName(id.Namespace)) > 0 {
+		return nil, unread{text: "no object can have that name"}, nil // the client would not even ask
+	}
 	u, err := r.cluster.own.Resource(resource).Namespace(id.Namespace).Get(ctx, id.Name, metav1.GetOptions{})
 	switch {
 	case err == nil:
