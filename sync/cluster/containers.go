@@ -3,10 +3,13 @@ package cluster
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -60,8 +63,13 @@ func (c *Cluster) livePods(ctx context.Context, namespace string) ([]corev1.Pod,
 	var pods []corev1.Pod
 	for {
 		list, err := c.own.Resource(podResource).Namespace(namespace).List(ctx, options)
+		what := "listing the pods of namespace " + namespace
+		if apierrors.IsForbidden(err) { // for a person, who needs no more than to look
+			return pods, &Error{Reason: "Forbidden", Object: what, Temporary: true, After: time.Minute, Detail: fmt.Sprintf(
+				`they may not be read; add to a Role of %s: {apiGroups: [""], resources: [pods], verbs: [list]}`, namespace)}
+		}
 		if err != nil {
-			return pods, describe("listing the pods of namespace "+namespace, "Pod", err)
+			return pods, describe(what, "Pod", err)
 		}
 		for i := range list.Items {
 			var pod corev1.Pod

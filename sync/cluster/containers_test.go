@@ -105,7 +105,10 @@ func TestWhatCannotBeReadOfPodsIsToldBesideTheRest(t *testing.T) {
 	if len(got) != 1 || got[0].Pod != "a" {
 		t.Errorf("got %+v", got)
 	}
-	for _, want := range []string{"listing the pods of namespace other", "ReplicaSet/shop/secret"} {
+	for _, want := range []string{
+		`listing the pods of namespace other: they may not be read; add to a Role of other: {apiGroups: [""], resources: [pods], verbs: [list]}`,
+		"ReplicaSet/shop/secret",
+	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s is not told: %v", want, err)
 		}
