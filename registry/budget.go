@@ -2,6 +2,7 @@ package registry
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -122,14 +123,14 @@ func (b *budget) hush(host string, account accountID, said *Error) {
 	}
 }
 
-// forgetQuiet makes room: for all that has ended, and for one at least.
+// forgetQuiet makes room: of all that has ended, and for a quarter at least, so that it is seldom done.
 func (b *budget) forgetQuiet(now time.Time) {
-	for _, any := range []bool{false, true} {
-		for other, q := range b.quiet {
-			if q.until.Before(now) || any && len(b.quiet) >= maxQuiet {
-				delete(b.quiet, other)
-			}
+	maps.DeleteFunc(b.quiet, func(_ quietKey, q quiet) bool { return q.until.Before(now) })
+	for key := range b.quiet {
+		if len(b.quiet) <= maxQuiet/4*3 {
+			break
 		}
+		delete(b.quiet, key)
 	}
 }
 
