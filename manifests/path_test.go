@@ -211,7 +211,7 @@ func FuzzPlaces(f *testing.F) {
 		if len(labels) != len(images) {
 			t.Errorf("%d images are called %v", len(images), labels)
 		}
-		s.Unpinned(pins, more, nil)
+		s.Unpinned(more, nil)
 		pinned, err := s.Pin(pins, more)
 		if err != nil {
 			t.Fatal(err)

@@ -149,7 +149,7 @@ func checkImages(t *testing.T, text string) {
 		t.Errorf("%s keeps %v, want %v", AnnotationImages, got, want)
 	}
 	var left []string
-	for _, u := range s.Unpinned(pins, nil, nil) {
+	for _, u := range pinned.Unpinned(nil, nil) {
 		if !isFilledIn(u.Image) {
 			left = append(left, u.Image)
 		}

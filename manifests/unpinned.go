@@ -15,18 +15,17 @@ type Unpinned struct {
 	Reason string // for people: why it is not pinned
 }
 
-// Unpinned lists the images of the set that have neither a pin nor a digest of their own, in order, and what reads like
-// an image in custom resources of a kind that belay does not know. The set may be pinned already. More are places beside
-// the built-in ones. Why says of an image without a pin for what reason the caller has none, as in "it is excluded by
-// spec.images.exclude", or nothing.
-func (s Set) Unpinned(pins Pins, more []Place, why func(image string) string) []Unpinned {
+// Unpinned lists the images of a set that was pinned that have no digest, in order, and what reads like an image in custom
+// resources of a kind that belay does not know. More are places beside the built-in ones. Why says of an image for what
+// reason the caller has no pin, as in "it is excluded by spec.images.exclude", or nothing.
+func (s Set) Unpinned(more []Place, why func(image string) string) []Unpinned {
 	var all []Unpinned
 	places := withBuiltin(more)
 	for _, o := range s.objects {
 		named := map[string]bool{}
 		for _, f := range places.find(o.content) {
 			named[f.site.exact()] = true
-			if pins[f.image] != "" && f.left == "" && !o.resolveDisabled() || hasDigest(f.image) {
+			if hasDigest(f.image) {
 				continue
 			}
 			reason := f.left

@@ -7,7 +7,7 @@ import (
 
 // unpinned lists the images of a release's objects that run as they are written.
 func unpinned(objects manifests.Set, places []manifests.Place, images v1alpha1.Images) []manifests.Unpinned {
-	return objects.Unpinned(nil, places, func(image string) string { return leftAlone(image, images) })
+	return objects.Unpinned(places, func(image string) string { return leftAlone(image, images) })
 }
 
 // leftAlone is what in a spec keeps an image from being pinned; empty where nothing does.
