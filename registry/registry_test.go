@@ -124,11 +124,12 @@ func TestTheDigestOfAnIndexIsTheIndexs(t *testing.T) {
 
 func TestAnIndexForOtherNodesIsRefused(t *testing.T) {
 	server := serve(t)
-	server.pushIndex("cart:1", "linux/arm64/v8", "linux/amd64")
+	digest := server.pushIndex("cart:1", "linux/arm64/v8", "linux/amd64")
 	e := server.fail(t, Options{Platforms: nodes("linux/s390x")}, "cart:1")
 	if e.Reason != PlatformMissing || !strings.HasSuffix(e.Error(), "the nodes are linux/s390x, and the image is for linux/amd64, linux/arm64") {
 		t.Errorf("got %s: %v", e.Reason, e)
 	}
+	server.expect("GET /v2/", "HEAD "+cart+"1", "GET "+cart+digest)
 }
 
 func TestAMissingTagIsNotFound(t *testing.T) {
