@@ -3,7 +3,6 @@ package cluster
 import (
 	"encoding/json"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	gosync "sync"
 	"testing"
@@ -13,9 +12,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/metadata"
-	"k8s.io/client-go/rest"
 )
 
 // readingAPI is as much of an API server as reading asks for: objects by their paths, whole or their metadata alone.
@@ -54,18 +50,9 @@ func reading(t *testing.T, objects ...string) (*Cluster, *readingAPI) {
 		}
 		api.objects[pathOf(mapping, u)] = u
 	}
-	server := httptest.NewServer(api)
-	t.Cleanup(server.Close)
-	config := &rest.Config{Host: server.URL}
-	own, err := dynamic.NewForConfig(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	records, err := metadata.NewForConfig(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &Cluster{config: config, own: own, records: records, mapper: mapper, platforms: platforms{clock: time.Now}}, api
+	c := clusterOn(t, api)
+	c.mapper, c.platforms = mapper, platforms{clock: time.Now}
+	return c, api
 }
 
 func pathOf(mapping *meta.RESTMapping, u *unstructured.Unstructured) string {

@@ -27,13 +27,9 @@ type secretsAPI struct {
 	writes  []string // verb and name
 }
 
-// journalOn is a journal of the Sync shop/shop on an API server that holds secrets.
-func journalOn(t testing.TB, secrets ...*unstructured.Unstructured) (*Journal, *secretsAPI) {
+// clusterOn is a Cluster of an API server that is played.
+func clusterOn(t testing.TB, api http.Handler) *Cluster {
 	t.Helper()
-	api := &secretsAPI{secrets: map[string]*unstructured.Unstructured{}}
-	for _, secret := range secrets {
-		api.secrets[secret.GetName()] = secret
-	}
 	server := httptest.NewServer(api)
 	t.Cleanup(server.Close)
 	config := &rest.Config{Host: server.URL}
@@ -45,7 +41,17 @@ func journalOn(t testing.TB, secrets ...*unstructured.Unstructured) (*Journal, *
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Cluster{own: own, records: records}
+	return &Cluster{config: config, own: own, records: records}
+}
+
+// journalOn is a journal of the Sync shop/shop on an API server that holds secrets.
+func journalOn(t testing.TB, secrets ...*unstructured.Unstructured) (*Journal, *secretsAPI) {
+	t.Helper()
+	api := &secretsAPI{secrets: map[string]*unstructured.Unstructured{}}
+	for _, secret := range secrets {
+		api.secrets[secret.GetName()] = secret
+	}
+	c := clusterOn(t, api)
 	owner := metav1.OwnerReference{APIVersion: "belay.dev/v1alpha1", Kind: "Sync", Name: "shop", UID: "5ca1ab1e"}
 	return c.Journal(types.NamespacedName{Namespace: "shop", Name: "shop"}, owner), api
 }
