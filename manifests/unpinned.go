@@ -25,7 +25,7 @@ func (s Set) Unpinned(more []Place, why func(image string) string) []Unpinned {
 		named := map[string]bool{}
 		for _, f := range places.find(o.content) {
 			named[f.site.exact()] = true
-			if hasDigest(f.image) {
+			if HasDigest(f.image) {
 				continue
 			}
 			reason := f.left
@@ -36,7 +36,7 @@ func (s Set) Unpinned(more []Place, why func(image string) string) []Unpinned {
 		}
 		for _, at := range o.likelyImages() {
 			image, _ := at.value.(string)
-			if !named[at.exact()] && !hasDigest(image) {
+			if !named[at.exact()] && !HasDigest(image) {
 				reason := reasonOr("", o, "belay does not know this field; name it in spec.images.paths")
 				all = append(all, Unpinned{o, at.readable(), image, reason})
 			}
@@ -56,8 +56,8 @@ func reasonOr(reason string, o Object, otherwise string) string {
 	return otherwise
 }
 
-// hasDigest tells an image that names its bytes.
-func hasDigest(image string) bool {
+// HasDigest tells an image that names its bytes.
+func HasDigest(image string) bool {
 	_, digest, ok := strings.Cut(image, "@")
 	return ok && strings.Contains(digest, ":")
 }

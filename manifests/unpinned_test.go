@@ -34,7 +34,7 @@ spec:
   volumes: [{name: v, image: {reference: "acme/v:1"}}]`)
 	pins := Pins{"acme/a:1": "acme/a" + digest}
 	why := func(image string) string {
-		if Excluded(image, []string{"local/*"}) {
+		if MatchesAny(image, []string{"local/*"}) {
 			return "it is excluded by spec.images.exclude"
 		}
 		return ""
@@ -196,7 +196,7 @@ spec: {template: {spec: {containers: [{name: a, image: "$(IMAGE)", args: ["--ima
 	}
 }
 
-func TestExcluded(t *testing.T) {
+func TestMatchesAny(t *testing.T) {
 	for _, test := range []struct {
 		image, pattern string
 		want           bool
@@ -227,11 +227,11 @@ func TestExcluded(t *testing.T) {
 		{"ghcr.io/acme/cart:1", "docker.io/*", false},
 		{"nginx:1.25" + digest, "nginx:*", true},
 	} {
-		if got := Excluded(test.image, []string{"other/*", test.pattern}); got != test.want {
+		if got := MatchesAny(test.image, []string{"other/*", test.pattern}); got != test.want {
 			t.Errorf("%s and %s: %v", test.image, test.pattern, got)
 		}
 	}
-	if Excluded("a", nil) {
+	if MatchesAny("a", nil) {
 		t.Error("nothing excludes")
 	}
 }

@@ -16,7 +16,7 @@ import (
 func (s *Syncer) remember(images []manifests.Image, found pinning) {
 	var tags []manifests.Image
 	for _, image := range images {
-		if !hasDigest(image.Image) {
+		if !manifests.HasDigest(image.Image) {
 			tags = append(tags, image)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/belay-gitops/belay/manifests"
 	"github.com/belay-gitops/belay/sync/api/v1alpha1"
@@ -38,16 +37,13 @@ func pinningOf(release manifests.Release, record manifests.Record) pinning {
 		p.resolved = map[string]manifests.Resolution{}
 	}
 	for image := range p.pins {
-		if r := p.resolved[image]; r.At.IsZero() && !hasDigest(image) {
+		if r := p.resolved[image]; r.At.IsZero() && !manifests.HasDigest(image) {
 			r.At = record.At
 			p.resolved[image] = r
 		}
 	}
 	return p
 }
-
-// hasDigest tells an image that names its bytes.
-func hasDigest(image string) bool { return strings.Contains(digestOf(image), ":") }
 
 // pins answers what to run for each image of a release that is rendered and not pinned yet. Objects that a kept release
 // had already, word for word, take that release's pins, so that `git revert` brings the bytes back although the tags have

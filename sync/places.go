@@ -23,5 +23,5 @@ func imagePlaces(more []manifests.Place, paths []v1alpha1.ImagePath) ([]manifest
 
 // included is images without those that run as they are written.
 func included(images []manifests.Image, exclude []string) []manifests.Image {
-	return slices.DeleteFunc(images, func(image manifests.Image) bool { return manifests.Excluded(image.Image, exclude) })
+	return slices.DeleteFunc(images, func(image manifests.Image) bool { return manifests.MatchesAny(image.Image, exclude) })
 }

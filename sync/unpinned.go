@@ -15,7 +15,7 @@ func leftAlone(image string, images v1alpha1.Images) string {
 	switch {
 	case images.Resolve == v1alpha1.ResolveNever:
 		return "spec.images.resolve is Never"
-	case manifests.Excluded(image, images.Exclude):
+	case manifests.MatchesAny(image, images.Exclude):
 		return "excluded by spec.images.exclude"
 	}
 	return ""

@@ -45,7 +45,7 @@ func (d draft) signed(rules []v1alpha1.ImageVerification) ([]manifests.Image, ma
 	maps.Copy(pins, d.Pins)
 	var images []manifests.Image
 	for _, image := range d.unpinned.Named(d.places) {
-		if hasDigest(image.Image) && pins[image.Image] == "" {
+		if manifests.HasDigest(image.Image) && pins[image.Image] == "" {
 			pins[image.Image] = image.Image
 		}
 		if pins[image.Image] != "" && isToBeSigned(image.Image, rules) {
@@ -68,7 +68,10 @@ func needsPin(unpinned []manifests.Unpinned, rules []v1alpha1.ImageVerification)
 
 // isToBeSigned tells the images that an entry of spec.images.verify matches.
 func isToBeSigned(image string, rules []v1alpha1.ImageVerification) bool {
-	return slices.ContainsFunc(rules, func(rule v1alpha1.ImageVerification) bool {
-		return len(rule.Images) == 0 || manifests.Excluded(image, rule.Images)
-	})
+	return slices.ContainsFunc(rules, func(rule v1alpha1.ImageVerification) bool { return AsksToSign(rule, image) })
+}
+
+// AsksToSign tells whether an entry of spec.images.verify is about an image, as it is written.
+func AsksToSign(rule v1alpha1.ImageVerification, image string) bool {
+	return len(rule.Images) == 0 || manifests.MatchesAny(image, rule.Images)
 }

@@ -78,7 +78,7 @@ func checksOf(images []string, rules []v1alpha1.ImageVerification) []check {
 	for _, image := range images {
 		for _, rule := range rules {
 			c := check{image, rule.SecretRef.Name}
-			if (len(rule.Images) == 0 || manifests.Excluded(image, rule.Images)) && !slices.Contains(checks, c) {
+			if sync.AsksToSign(rule, image) && !slices.Contains(checks, c) {
 				checks = append(checks, c)
 			}
 		}

@@ -2,10 +2,10 @@ package manifests
 
 import "strings"
 
-// Excluded tells whether an image matches one of the patterns, in which a * stands for any text, slashes too:
+// MatchesAny tells whether an image matches one of the patterns, in which a * stands for any text, slashes too:
 // "registry.local/*". It counts as it is written and with what Docker adds to it: nginx:1.25 is matched by "nginx:*",
 // by "docker.io/*" and by "docker.io/library/nginx:1.25".
-func Excluded(image string, patterns []string) bool {
+func MatchesAny(image string, patterns []string) bool {
 	full := withHost(image)
 	for _, pattern := range patterns {
 		if matches(image, pattern) || matches(full, pattern) {
