@@ -96,16 +96,7 @@ func awaitSocket(t *testing.T, socket string, ended chan error, said *bytes.Buff
 // pushAs pushes an image as somebody who may.
 func (s *server) pushAs(ref, username, password string, image v1.Image) string {
 	s.t.Helper()
-	as := remote.WithAuth(&authn.Basic{Username: username, Password: password})
-	if err := remote.Write(s.reference(ref), image, as); err != nil {
-		s.t.Fatal(err)
-	}
-	s.forget()
-	digest, err := image.Digest()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return digest.String()
+	return s.pushImage(ref, image, remote.WithAuth(&authn.Basic{Username: username, Password: password}))
 }
 
 func TestDockerRegistryWithoutSignIn(t *testing.T) {

@@ -327,9 +327,9 @@ func (s *server) forget() {
 
 func (s *server) push(ref string) string { return s.pushImage(ref, randomImage(s.t)) }
 
-func (s *server) pushImage(ref string, image v1.Image) string {
+func (s *server) pushImage(ref string, image v1.Image, options ...remote.Option) string {
 	s.t.Helper()
-	if err := remote.Write(s.reference(ref), image); err != nil {
+	if err := remote.Write(s.reference(ref), image, options...); err != nil {
 		s.t.Fatal(err)
 	}
 	s.forget()
