@@ -39,6 +39,11 @@ const (
 	AnnotationForce = "belay.dev/force"
 	// AnnotationWave is a number, 0 where there is none: objects of a lower wave are written first.
 	AnnotationWave = "belay.dev/wave"
+	// AnnotationHook makes a hook of a Job: it is run for each release anew, "before" anything else is written or "after" all
+	// is healthy, and its failure refuses the release.
+	AnnotationHook = "belay.dev/hook"
+	// AnnotationHookOnRollback set to "enabled" has a hook run for a rollback, too.
+	AnnotationHookOnRollback = "belay.dev/hook-on-rollback"
 )
 
 // ID names an object in a cluster, whatever version it is read in.

@@ -21,6 +21,8 @@ var policies = []struct {
 	values     []string
 }{
 	{AnnotationForce, []string{"enabled", "disabled"}},
+	{AnnotationHook, []string{string(HookBefore), string(HookAfter)}},
+	{AnnotationHookOnRollback, []string{"enabled", "disabled"}},
 	{AnnotationPrune, []string{"enabled", "disabled"}},
 	{AnnotationReconcile, []string{"enabled", "disabled"}},
 	{AnnotationResolve, []string{"enabled", "disabled"}},
@@ -35,6 +37,9 @@ func (o Object) CheckPolicy() error {
 		if value, ok := annotations[p.annotation]; ok && !slices.Contains(p.values, value) {
 			return fmt.Errorf("%s: %q: write %s", p.annotation, value, strings.Join(p.values, " or "))
 		}
+	}
+	if hook := o.Hook(); hook != NoHook && o.ID().GroupKind() != job {
+		return fmt.Errorf("%s: %s: a hook is a Job", AnnotationHook, hook)
 	}
 	if wave, ok := annotations[AnnotationWave]; ok {
 		if _, err := strconv.Atoi(wave); err != nil {

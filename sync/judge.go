@@ -42,15 +42,13 @@ func judge(reports []manifests.Health, waited, stable time.Duration, p patience)
 	var pending *manifests.Health
 	ready := 0
 	for _, report := range reports {
-		switch report.Condition {
-		case manifests.Unhealthy:
+		switch {
+		case report.Bad():
 			return Verdict{Decision: Bad, Reason: report.Reason, Message: told(report)}
-		case manifests.Progressing:
-			if pending == nil || pending.Reason == "" {
-				pending = &report
-			}
-		default:
+		case report.Good():
 			ready++
+		case pending == nil || pending.Reason == "":
+			pending = &report
 		}
 	}
 	switch {
@@ -70,7 +68,7 @@ func judge(reports []manifests.Health, waited, stable time.Duration, p patience)
 // allHealthy tells whether nothing is awaited.
 func allHealthy(reports []manifests.Health) bool {
 	for _, report := range reports {
-		if report.Condition != manifests.Healthy {
+		if !report.Good() {
 			return false
 		}
 	}

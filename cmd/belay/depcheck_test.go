@@ -58,7 +58,8 @@ func TestEachOutsideLibraryIsWrappedByOnePackage(t *testing.T) {
 		"k8s.io/kubelet":                            of("registry/provider"),
 		"sigs.k8s.io/kustomize":                     of("render"),
 		"go.yaml.in/yaml/v3":                        of("render"),
-		"github.com/fluxcd/cli-utils":               of("sync/cluster"),
+		"github.com/fluxcd/cli-utils":               of("sync/health"),
+		"github.com/google/cel-go":                  of("sync/health"),
 		"k8s.io/client-go":                          of("sync/cluster"),
 		"github.com/klauspost/compress":             of("sync/cluster"),
 		"sigs.k8s.io/controller-runtime":            of("sync/cluster"),
@@ -106,7 +107,8 @@ func TestOurPackagesImportOnlyWhatComesBefore(t *testing.T) {
 		"sync/git":          nil,
 		"render":            {"manifests"},
 		"sync":              {"manifests", "sync/api/v1alpha1"},
-		"sync/cluster":      {"manifests", "sync/api/v1alpha1"},
+		"sync/health":       {"manifests"},
+		"sync/cluster":      {"manifests", "sync/api/v1alpha1", "sync/health"},
 	}
 	all := imports(t)
 	for _, importer := range slices.Sorted(maps.Keys(all)) {

@@ -23,6 +23,7 @@ import (
 
 	"github.com/belay-gitops/belay/manifests"
 	"github.com/belay-gitops/belay/sync/api/v1alpha1"
+	"github.com/belay-gitops/belay/sync/health"
 )
 
 // FieldManager is the name that belay's server-side applies bear.
@@ -92,6 +93,7 @@ type Objects struct {
 	namespace string // overrides the namespace of every object, where it is not empty
 	ignore    []v1alpha1.IgnoreRule
 	keeps     bool // what has left Git
+	rules     health.Rules
 
 	approaches map[manifests.ID]approach // of the objects that Differing found to differ, for Apply
 }

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belay-gitops/belay/manifests"
+	"github.com/belay-gitops/belay/sync/health"
 )
 
 // inMemory is a cache that answers these pods and ReplicaSets to every question.
@@ -77,7 +78,7 @@ func TestPodsOfTheTemplateBeforeAreNotBlamedOnTheNewOne(t *testing.T) {
 			}
 			watch := &podWatch{cache: test.store, readySince: map[types.UID]readiness{}}
 			o := &Objects{cluster: &Cluster{pods: &podWatches{namespaces: map[string]*podWatch{"shop": watch}}}}
-			got, err := o.closer(t.Context(), w, w.health(general(u)))
+			got, err := o.closer(t.Context(), w, w.health(health.Of(u, health.Rules{})))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/belay-gitops/belay/manifests"
+	"github.com/belay-gitops/belay/sync/health"
 )
 
 // Health tells how each object is, from what the watches know: at rest it makes no request. Closely, the pods
@@ -63,7 +63,7 @@ func (o *Objects) health(ctx context.Context, id manifests.ID, closely bool) (ma
 	if !full {
 		return manifests.Health{Condition: manifests.Healthy}, nil
 	}
-	report := general(u)
+	report := health.Of(u, o.rules)
 	if w, ok := workloadOf(u); ok {
 		report = w.health(report)
 		if closely {
@@ -104,37 +104,6 @@ func (o *Objects) closer(ctx context.Context, w workload, report manifests.Healt
 
 func progressing(reason, message string) manifests.Health {
 	return manifests.Health{Condition: manifests.Progressing, Reason: reason, Message: message}
-}
-
-// general is what the conventions for status say of an object (kstatus). A status that it cannot make sense of is
-// no failure: nobody is rolled back for a type error in somebody else's status.
-func general(u *unstructured.Unstructured) (report manifests.Health) {
-	defer func() {
-		if recover() != nil {
-			report = manifests.Health{Condition: manifests.Healthy}
-		}
-	}()
-	switch u.GroupVersionKind().GroupKind() {
-	case kind{Kind: "Service"}, kind{Group: "networking.k8s.io", Kind: "Ingress"}:
-		// On bare metal and on kind nobody hands out addresses; to wait for one would be to wait for ever.
-		return manifests.Health{Condition: manifests.Healthy}
-	}
-	result, err := status.Compute(u)
-	if err != nil {
-		return manifests.Health{Condition: manifests.Healthy}
-	}
-	switch result.Status {
-	case status.CurrentStatus:
-		return manifests.Health{Condition: manifests.Healthy}
-	case status.FailedStatus:
-		return manifests.Health{Condition: manifests.Unhealthy, Reason: "Failed", Message: result.Message}
-	case status.TerminatingStatus:
-		return progressing("Terminating", "it is being deleted")
-	}
-	if result.Message == "" {
-		return progressing("", "its status is not complete yet")
-	}
-	return progressing("", result.Message)
 }
 
 func namespacesOf(ids []manifests.ID) map[string]bool {

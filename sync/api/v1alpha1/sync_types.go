@@ -76,9 +76,22 @@ type Spec struct {
 	Health HealthChecks `json:"health,omitempty"`
 	// +kubebuilder:default={}
 	Rollback Rollback `json:"rollback,omitempty"`
+	// DependsOn names Syncs that have to be kept, at their current generation, before a release of this one starts.
+	// +optional
+	// +kubebuilder:validation:MaxItems=100
+	DependsOn []Dependency `json:"dependsOn,omitempty"`
 	// Suspend stops belay from looking and from writing; nothing is undone.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
+}
+
+// Dependency names another Sync.
+type Dependency struct {
+	// +kubebuilder:validation:MinLength=1
+	Name string `json:"name"`
+	// Namespace of the other Sync; the default is this one's.
+	// +optional
+	Namespace string `json:"namespace,omitempty"`
 }
 
 // Source is where the manifests come from.
@@ -266,6 +279,7 @@ type Target struct {
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.timeout) || duration(self.timeout) >= duration('1s')",message="timeout is at least 1s"
 // +kubebuilder:validation:XValidation:rule="!has(self.stableFor) || duration(self.stableFor) >= duration('0s')",message="stableFor is not negative"
+// +kubebuilder:validation:XValidation:rule="!has(self.watchFor) || duration(self.watchFor) >= duration('0s')",message="watchFor is not negative"
 type HealthChecks struct {
 	// Timeout is how long a release may take to become healthy.
 	// +kubebuilder:default="5m"
@@ -273,6 +287,41 @@ type HealthChecks struct {
 	// StableFor is how long it must then stay healthy, without a break, before it is kept.
 	// +kubebuilder:default="10s"
 	StableFor metav1.Duration `json:"stableFor,omitempty"`
+	// WatchFor is how long a kept release is watched on: it is rolled back, too, if it turns bad within this time. What has
+	// left Git is deleted after it.
+	// +kubebuilder:default="0s"
+	// +optional
+	WatchFor metav1.Duration `json:"watchFor,omitzero"`
+	// Expressions say of kinds that belay does not know how they are, in CEL, and overrule what it knows.
+	// +optional
+	// +kubebuilder:validation:MaxItems=100
+	Expressions []HealthExpression `json:"expressions,omitempty"`
+	// Ignore names objects that a release is not judged by.
+	// +optional
+	// +kubebuilder:validation:MaxItems=100
+	Ignore []Target `json:"ignore,omitempty"`
+}
+
+// HealthExpression says how objects of a kind are, in CEL over object, metadata, spec, status and data. In this order:
+// inProgress, failed, current; where none of them is true, the object is on its way. An expression that reads a field
+// which is not there is not true.
+type HealthExpression struct {
+	// +kubebuilder:validation:MinLength=1
+	APIVersion string `json:"apiVersion"`
+	// +kubebuilder:validation:MinLength=1
+	Kind string `json:"kind"`
+	// Current is true once the object is healthy: "status.phase == 'Up'".
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	Current string `json:"current"`
+	// InProgress is true while the object is on its way.
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	InProgress string `json:"inProgress,omitempty"`
+	// Failed is true when waiting does not mend the object any more.
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	Failed string `json:"failed,omitempty"`
 }
 
 // Rollback says what follows a release that fails its health checks.
