@@ -101,6 +101,11 @@ func prepare(env *testscript.Env, c target) error {
 	env.Setenv("GIT", c.Git)
 	env.Setenv("GITROOT", c.GitRoot)
 	env.Setenv("KUBECTL", c.Kubectl)
+	program, err := belayBuilt()
+	if err != nil {
+		return err
+	}
+	env.Setenv("BELAY", program)
 	env.Setenv("HOME", env.WorkDir)
 	env.Defer(s.cleanup)
 	return nil

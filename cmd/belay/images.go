@@ -55,7 +55,7 @@ as you may read them, for at most 10 seconds; --offline leaves it out.`,
 }
 
 func (i imagesCommand) run(cmd *cobra.Command, s *stored) error {
-	release, err := s.running(cmd)
+	release, err := s.running(cmd, "the images are those of the Sync's status, and no pods are counted")
 	if err != nil {
 		return err
 	}
@@ -93,8 +93,9 @@ func (i imagesCommand) print(cmd *cobra.Command, report imagesReport, counted bo
 	return i.output.print(w, nil, unpinnedHeader, report.unpinnedRows())
 }
 
-// running reads the release that runs, or is on its way there. Who may not read it gets none, and is told.
-func (s *stored) running(cmd *cobra.Command) (*manifests.Release, error) {
+// running reads the release that runs, or is on its way there. Who may not read it gets none, and is told what he sees
+// instead.
+func (s *stored) running(cmd *cobra.Command, instead string) (*manifests.Release, error) {
 	records, err := s.records(cmd)
 	if err == nil {
 		runs := sync.StateOf(records).Running()
@@ -109,6 +110,6 @@ func (s *stored) running(cmd *cobra.Command) (*manifests.Release, error) {
 	if !forbidden(err) {
 		return nil, err
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "belay: you may not read the Secrets of namespace %s, where the releases are: the images are those of the Sync's status, and no pods are counted\n", s.sync.Namespace)
+	fmt.Fprintf(cmd.ErrOrStderr(), "belay: you may not read the Secrets of namespace %s, where the releases are: %s\n", s.sync.Namespace, instead)
 	return nil, nil
 }

@@ -23,6 +23,7 @@ func newRoot() *cobra.Command {
 		newInstall(),
 		newGet(flags),
 		newHistory(flags),
+		newExplain(flags),
 		newImages(flags),
 		newDiff(flags),
 		newRollback(flags),
