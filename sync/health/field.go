@@ -61,12 +61,17 @@ func conditionOf(object map[string]any, name string) map[string]string {
 			return condition
 		}
 	}
-	return map[string]string{"type": "", "status": "", "reason": "", "message": ""}
+	return map[string]string{"type": "", "status": "", "reason": "", "message": "", "observedGeneration": ""}
 }
 
 // conditionsOf are an object's status.conditions, with all values as texts. A boolean status is read as True or False.
 func conditionsOf(object map[string]any) []map[string]string {
-	list, _ := fieldOf(object, "status.conditions").([]any)
+	return conditionsIn(fieldOf(object, "status.conditions"))
+}
+
+// conditionsIn reads a list of conditions.
+func conditionsIn(value any) []map[string]string {
+	list, _ := value.([]any)
 	var conditions []map[string]string
 	for _, item := range list {
 		content, ok := item.(map[string]any)
@@ -74,7 +79,7 @@ func conditionsOf(object map[string]any) []map[string]string {
 			continue
 		}
 		condition := map[string]string{}
-		for _, field := range []string{"type", "status", "reason", "message"} {
+		for _, field := range []string{"type", "status", "reason", "message", "observedGeneration"} {
 			condition[field] = asText(content[field])
 		}
 		switch strings.ToLower(condition["status"]) {
@@ -86,4 +91,16 @@ func conditionsOf(object map[string]any) []map[string]string {
 		conditions = append(conditions, condition)
 	}
 	return conditions
+}
+
+// asTruth reads a boolean, also where it is written as a text.
+func asTruth(value any) (yes, ok bool) {
+	switch value := value.(type) {
+	case bool:
+		return value, true
+	case string:
+		yes, err := strconv.ParseBool(strings.ToLower(value))
+		return yes, err == nil && len(value) > 1
+	}
+	return false, false
 }
