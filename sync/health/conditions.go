@@ -25,6 +25,8 @@ var (
 	busy = wordsOf(`
 		reconciling progressing updating upgrading installing provisioning initializing creating deleting terminating deploying
 		rolling restarting migrating`)
+	// retrying words tell that whoever is at it has tried in vain already.
+	retrying = wordsOf(`retry retrying retries`)
 	// idle are True while it stands still because somebody wants it to.
 	idle = wordsOf(`paused suspended stopped hibernated hibernation`)
 )
@@ -161,7 +163,7 @@ func isBusy(conditions []map[string]string) bool {
 			continue
 		}
 		reason := wordsIn(c["reason"])
-		if busySays(c, reason) == manifests.Progressing && !wordsOf("retry retrying retries").has(reason) {
+		if busySays(c, reason) == manifests.Progressing && !retrying.has(reason) {
 			return true
 		}
 	}
