@@ -18,6 +18,8 @@ var (
 		programmed deployed installed provisioned configured initialized registered bound applied connected published launched`)
 	// decided are wanted, too, and False is a verdict of somebody who has looked: it was refused.
 	decided = wordsOf(`accepted admitted valid validated succeeded resolved refs permitted`)
+	// ofSpec are of whether what is asked for has been taken up, which one that is Ready as it was before does not tell.
+	ofSpec = wordsOf(`synced synchronized reconciled accepted valid validated`)
 	// unwanted are to be False.
 	unwanted = wordsOf(`
 		stalled degraded failed failure failures error errors invalid terminal unhealthy orphan orphaned conflicted crashed fatal`)
@@ -100,8 +102,14 @@ func conditionSays(c map[string]string, words []string, working bool) (verdict m
 		return "", true
 	case busy[about]:
 		return busySays(c, reason), len(words) > 1
-	case wanted[about] || decided[about] || follows(words, "ready", about):
-		return wantedSays(c, reason, working && !decided[about], decided[about]), true
+	case negated && wanted[about]: // NotReady
+		if c["status"] == "True" {
+			return manifests.Progressing, true
+		}
+		return "", true
+	case wanted[about] || decided[about]:
+		verdict = wantedSays(c, reason, working && !decided[about], decided[about])
+		return verdict, verdict != manifests.Unhealthy || len(words) > 1 || !ofSpec[about]
 	case c["status"] != "Unknown" && saysFailed(reason):
 		return manifests.Unhealthy, true
 	}

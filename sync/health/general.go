@@ -54,9 +54,7 @@ func general(u *unstructured.Unstructured) manifests.Health {
 	if len(found.list) == 0 && isBlank(u) {
 		return manifests.Health{Condition: manifests.Progressing, Message: "its status says nothing yet"}
 	}
-	if verdict := found.worst(); verdict.Condition == manifests.Healthy && !found.ready {
-		found.list = append(found.list, troubleSigns(u, len(found.list) > 0)...)
-	}
+	found.list = append(found.list, troubleSigns(u, len(found.list) > 0)...)
 	return found.worst()
 }
 
@@ -156,18 +154,20 @@ func isPartitioned(u *unstructured.Unstructured) bool {
 	return strings.EqualFold(textOf(u.Object, "spec.updateStrategy.type"), "OnDelete")
 }
 
-// troubleSigns are the texts for what went wrong, which tell of failure where nothing else is told. Where the object is
-// said to be well, they may be of the time before.
-func troubleSigns(u *unstructured.Unstructured, isToldOf bool) []sign {
-	if isToldOf {
-		return nil
+// troubleSigns are the texts for what went wrong. Those of Cluster API are of what its controllers do not mend; the others
+// may be of the time before where the object is told of in other ways.
+// (https://cluster-api.sigs.k8s.io/developer/providers/contracts/overview)
+func troubleSigns(u *unstructured.Unstructured, isToldOf bool) (found []sign) {
+	fields := []string{"failureMessage", "failureReason"}
+	if !isToldOf {
+		fields = append(fields, "errorMessage", "error", "error.message")
 	}
-	for _, field := range []string{"failureMessage", "failureReason", "errorMessage", "error", "error.message"} {
+	for _, field := range fields {
 		if text, _ := fieldOf(u.Object, "status."+field).(string); text != "" {
-			return []sign{{manifests.Health{Condition: manifests.Unhealthy, Reason: "Error", Message: text}, true}}
+			found = append(found, sign{failed("Error", text), true})
 		}
 	}
-	return nil
+	return found
 }
 
 // isBlank tells a status that somebody has begun, and has put nothing in but empty lists. An empty one is none.

@@ -25,7 +25,7 @@ var (
 		pending wait waits awaits progress queued requested initial init initialize retry retries
 		unavailable unready uninitialized yellow started scheduled unscheduled later`)
 	standing = wordsOf(`running serving listening streaming monitoring working existing missing warning routing
-		networking scheduling logging tracing string king ring binding setting mapping`)
+		networking scheduling logging tracing string binding setting mapping matching`)
 	// stopped words say that it stands still because somebody wants it to.
 	stopped = wordsOf(`paused suspended stopped hibernated hibernation hibernate shutdown`)
 	// good words are those of an object that is as it should be.
