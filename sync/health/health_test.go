@@ -46,7 +46,7 @@ func TestGeneralHealth(t *testing.T) {
 		{"one that is being deleted", `{apiVersion: apps/v1, kind: Deployment, metadata: {name: cart, deletionTimestamp: "2026-01-02T03:04:05Z"}}`, progressing},
 		{"a Service that waits for an address for ever", `{apiVersion: v1, kind: Service, metadata: {name: cart}, spec: {type: LoadBalancer}, status: {loadBalancer: {}}}`, progressing},
 		{"an Ingress without one", `{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: cart}, status: {loadBalancer: {}}}`, progressing},
-		{"a Service of Knative, which has conditions", `{apiVersion: serving.knative.dev/v1, kind: Service, metadata: {name: cart}, status: {conditions: [{type: Ready, status: "False", reason: X, message: why}]}}`, progressing},
+		{"a Service of Knative, which has conditions", `{apiVersion: serving.knative.dev/v1, kind: Service, metadata: {name: cart}, status: {conditions: [{type: Ready, status: "Unknown", reason: X, message: why}]}}`, progressing},
 		{"a Job that failed", `{apiVersion: batch/v1, kind: Job, metadata: {name: seed}, status: {conditions: [{type: Failed, status: "True", reason: BackoffLimitExceeded}]}}`, failed},
 		{"a Job that is done", `{apiVersion: batch/v1, kind: Job, metadata: {name: seed}, status: {startTime: x, succeeded: 1, conditions: [{type: Complete, status: "True"}]}}`, healthy},
 		{"a custom resource without a status", `{apiVersion: example.org/v1, kind: Db, metadata: {name: db}}`, healthy},
