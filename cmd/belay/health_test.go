@@ -166,7 +166,7 @@ func TestHealthCountsTheExpressionsOfASync(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"one.yaml Db shop/up Failed", "one.yaml Db shop/down Progressing CreateFailed no space left here"}
+	want := []string{"one.yaml Db shop/up Failed Failed its status does not say why", "one.yaml Db shop/down Progressing CreateFailed no space left here"}
 	if diff := cmp.Diff(want, lines(t, out)); diff != "" {
 		t.Error(diff)
 	}
