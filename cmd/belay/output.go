@@ -15,7 +15,7 @@ import (
 type output string
 
 func (o *output) addTo(cmd *cobra.Command) {
-	cmd.Flags().StringVarP((*string)(o), "output", "o", "", "json or yaml instead of a table")
+	cmd.Flags().StringVarP((*string)(o), "output", "o", "", "json, yaml or table")
 }
 
 // print writes value as JSON or YAML, or else a table of rows under a header.
@@ -31,12 +31,12 @@ func (o output) print(w io.Writer, value any, header []string, rows [][]string) 
 			_, err = w.Write(text)
 		}
 		return err
-	case "":
+	case "", "table":
 		table := printers.GetNewTabWriter(w)
 		for _, row := range append([][]string{header}, rows...) {
 			fmt.Fprintln(table, strings.Join(row, "\t"))
 		}
 		return table.Flush()
 	}
-	return fmt.Errorf("-o %s: json and yaml are what there is", o)
+	return fmt.Errorf("-o %s: table, json and yaml are what there is", o)
 }

@@ -22,6 +22,7 @@ func newRoot() *cobra.Command {
 		newAgent(flags),
 		newInstall(),
 		newGet(flags),
+		newHealth(),
 		newHistory(flags),
 		newExplain(flags),
 		newImages(flags),

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	gosync "sync"
@@ -11,23 +12,33 @@ import (
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/ext"
+	"github.com/google/cel-go/interpreter"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // expression is a compiled CEL expression over an object.
 type expression struct{ program cel.Program }
 
-// costLimit bounds what evaluating one expression may cost, in CEL's units: some 10 ms.
-const costLimit = 1_000_000
+// costLimit bounds what evaluating one expression may cost, in CEL's units. Whoever may write a Sync may write
+// expressions, and an agent serves many: the costliest that is let end takes a fraction of a second.
+const costLimit = 200_000
+
+// memberCost is what one call of our own functions costs: they look through all conditions, or along a path.
+const memberCost = 50
+
+// unbounded are functions whose result may be far larger than what they are given, which is counted too late.
+var unbounded = []string{"replace", "format"}
 
 // environment is what expressions see: the object, its top-level fields under their own names, and
 //
-//	condition('Ready')    the type, status, reason and message of a condition, each a text, empty where there is none
+//	condition('Ready')    the type, status, reason, message and observedGeneration of a condition, each a text, empty
+//	                      where there is none
 //	text('status.phase')  a field as a text, empty where there is none
 //	number('status.n')    a field as an integer, 0 where there is none
 var environment = gosync.OnceValues(func() (*cel.Env, error) {
 	return cel.NewEnv(
-		cel.OptionalTypes(), cel.CrossTypeNumericComparisons(true), ext.Strings(), ext.Lists(), ext.Sets(),
+		cel.OptionalTypes(), cel.CrossTypeNumericComparisons(true), ext.Sets(), ext.Strings(),
+		ext.Lists(ext.ListsVersion(1)), // without lists.range, which makes lists of any length
 		cel.Variable("object", cel.DynType), cel.Variable("metadata", cel.DynType), cel.Variable("spec", cel.DynType),
 		cel.Variable("status", cel.DynType), cel.Variable("data", cel.DynType),
 		cel.Variable("apiVersion", cel.StringType), cel.Variable("kind", cel.StringType),
@@ -76,8 +87,37 @@ func compile(text string, result *cel.Type) (expression, error) {
 	if got := checked.OutputType(); !got.IsExactType(result) && !got.IsExactType(cel.DynType) {
 		return expression{}, fmt.Errorf("it gives a %s, and should give a %s", got, result)
 	}
-	program, err := env.Program(checked, cel.CostLimit(costLimit))
+	if err := checkBounded(checked); err != nil {
+		return expression{}, err
+	}
+	program, err := env.Program(checked, cel.CostLimit(costLimit), cel.CostTrackerOptions(
+		interpreter.OverloadCostTracker("object_condition", memberCosts),
+		interpreter.OverloadCostTracker("object_text", memberCosts),
+		interpreter.OverloadCostTracker("object_number", memberCosts)))
 	return expression{program}, err
+}
+
+func memberCosts([]ref.Val, ref.Val) *uint64 {
+	cost := uint64(memberCost)
+	return &cost
+}
+
+// checkBounded refuses what could take all memory before its cost is counted.
+func checkBounded(checked *cel.Ast) error {
+	root := ast.NavigateAST(checked.NativeRep())
+	for _, name := range unbounded {
+		if len(ast.MatchDescendants(root, ast.FunctionMatcher(name))) > 0 {
+			return fmt.Errorf("%s cannot be used here: what it gives may be of any size", name)
+		}
+	}
+	for _, call := range ast.MatchDescendants(root, ast.FunctionMatcher("join")) {
+		for _, separator := range call.AsCall().Args() {
+			if separator.Kind() != ast.LiteralKind {
+				return errors.New("join takes a separator in quotes, and nothing else")
+			}
+		}
+	}
+	return nil
 }
 
 // variables are what an object is to expressions.

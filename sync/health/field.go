@@ -53,37 +53,59 @@ func asNumber(value any) (n int64, ok bool) {
 	return 0, false
 }
 
-// conditionOf is what an object's condition of a type says: type, status, reason and message, each a text; an empty map's
-// worth of texts where there is none.
+// conditionOf is what an object's condition of a type says: type, status, reason, message and observedGeneration, each
+// a text, and empty where there is none.
 func conditionOf(object map[string]any, name string) map[string]string {
-	for _, condition := range conditionsOf(object) {
-		if condition["type"] == name {
-			return condition
+	list, _ := fieldOf(object, "status.conditions").([]any)
+	for _, item := range list {
+		if content, ok := item.(map[string]any); ok && asText(content["type"]) == name {
+			return conditionFrom(content)
 		}
 	}
-	return map[string]string{"type": "", "status": "", "reason": "", "message": ""}
+	return conditionFrom(nil)
 }
 
 // conditionsOf are an object's status.conditions, with all values as texts. A boolean status is read as True or False.
 func conditionsOf(object map[string]any) []map[string]string {
-	list, _ := fieldOf(object, "status.conditions").([]any)
+	return conditionsIn(fieldOf(object, "status.conditions"))
+}
+
+// conditionsIn reads a list of conditions.
+func conditionsIn(value any) []map[string]string {
+	list, _ := value.([]any)
 	var conditions []map[string]string
 	for _, item := range list {
 		content, ok := item.(map[string]any)
 		if !ok {
 			continue
 		}
-		condition := map[string]string{}
-		for _, field := range []string{"type", "status", "reason", "message"} {
-			condition[field] = asText(content[field])
-		}
-		switch strings.ToLower(condition["status"]) {
-		case "true":
-			condition["status"] = "True"
-		case "false":
-			condition["status"] = "False"
-		}
-		conditions = append(conditions, condition)
+		conditions = append(conditions, conditionFrom(content))
 	}
 	return conditions
+}
+
+func conditionFrom(content map[string]any) map[string]string {
+	condition := map[string]string{}
+	for _, field := range []string{"type", "status", "reason", "message", "observedGeneration"} {
+		condition[field] = asText(content[field])
+	}
+	switch strings.ToLower(condition["status"]) {
+	case "true":
+		condition["status"] = "True"
+	case "false":
+		condition["status"] = "False"
+	}
+	return condition
+}
+
+// asTruth reads a boolean, also where it is written as a text.
+func asTruth(value any) (yes, ok bool) {
+	switch value := value.(type) {
+	case bool:
+		return value, true
+	case string:
+		yes, err := strconv.ParseBool(strings.ToLower(value))
+		return yes, err == nil && len(value) > 1
+	}
+	return false, false
 }

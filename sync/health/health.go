@@ -11,15 +11,25 @@
 package health
 
 import (
+	"strings"
+	"unicode"
+
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/belay-gitops/belay/manifests"
 )
 
-// Of tells how an object is. Of the result it sets all but the ID and Since.
+// Of tells how an object is. Of the result it sets all but the ID, Since and Again. Reason and Message are at most 64 and
+// 512 characters, without control characters: they are of whoever wrote the status.
 func Of(u *unstructured.Unstructured, own Rules) manifests.Health {
+	verdict := judge(u, own)
+	verdict.Reason, verdict.Message = inOneLine(verdict.Reason, longestReason), inOneLine(verdict.Message, longestMessage)
+	return verdict
+}
+
+func judge(u *unstructured.Unstructured, own Rules) manifests.Health {
 	if u.GetDeletionTimestamp() != nil {
-		return manifests.Health{Condition: manifests.Progressing, Reason: "Terminating", Message: "it is being deleted"}
+		return progressing("Terminating", "it is being deleted")
 	}
 	if rules, ok := own.of(u); ok {
 		return rules.judge(u)
@@ -31,4 +41,23 @@ func Of(u *unstructured.Unstructured, own Rules) manifests.Health {
 		return rules.judge(u)
 	}
 	return general(u)
+}
+
+const (
+	longestReason  = 64  // characters
+	longestMessage = 512 // characters
+)
+
+// inOneLine makes a text of somebody else fit for a line of at most so many characters: what cannot be shown becomes a
+// space, and spaces become one.
+func inOneLine(text string, most int) string {
+	if len(text) > 16*most {
+		text = text[:16*most]
+	}
+	fields := strings.FieldsFunc(strings.ToValidUTF8(text, " "), func(r rune) bool { return !unicode.IsPrint(r) || r == ' ' })
+	runes := []rune(strings.Join(fields, " "))
+	if len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return string(runes)
 }

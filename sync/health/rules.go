@@ -92,7 +92,7 @@ func (r rules) judge(u *unstructured.Unstructured) manifests.Health {
 	if r.otherwise == "" {
 		return general(u)
 	}
-	return told(u, manifests.Health{Condition: r.otherwise})
+	return inWords(u, manifests.Health{Condition: r.otherwise})
 }
 
 func (r rule) verdict(u *unstructured.Unstructured, vars map[string]any) manifests.Health {
@@ -103,5 +103,22 @@ func (r rule) verdict(u *unstructured.Unstructured, vars map[string]any) manifes
 	if r.message != nil {
 		verdict.Message = r.message.text(vars)
 	}
-	return told(u, verdict)
+	return inWords(u, verdict)
+}
+
+// inWords gives a verdict the words that the status has for it, and where it has none, at least says so.
+func inWords(u *unstructured.Unstructured, verdict manifests.Health) manifests.Health {
+	verdict = told(u, verdict)
+	switch {
+	case verdict.Condition == manifests.Healthy:
+		return verdict
+	case verdict.Message == "" && verdict.Condition == manifests.Progressing:
+		verdict.Message = "its status does not say yet that it is ready"
+	case verdict.Message == "":
+		verdict.Message = "its status does not say why"
+	}
+	if verdict.Reason == "" && verdict.Condition == manifests.Unhealthy {
+		verdict.Reason = "Failed"
+	}
+	return verdict
 }

@@ -60,6 +60,9 @@ func (e tableKind) check(t *testing.T, group string) {
 		if got.Condition != want.Condition || got.Bearing != want.Bearing || !strings.Contains(got.Message, c.Message) {
 			t.Errorf("%s: %s: got %s %q %q, want %s %q", e.Kinds, c.Name, got.Condition, got.Reason, got.Message, c.Health, c.Message)
 		}
+		if got.Condition != manifests.Healthy && got.Message == "" || got.Condition == manifests.Unhealthy && got.Reason == "" {
+			t.Errorf("%s: %s: %s without words: %q %q", e.Kinds, c.Name, got.Condition, got.Reason, got.Message)
+		}
 		vars := variables(u)
 		for i, r := range compiled.list {
 			if r.when.holds(vars) {
