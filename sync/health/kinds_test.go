@@ -42,6 +42,7 @@ func TestWorkloads(t *testing.T) {
 		{"a Deployment that is paused with a pod down", "Deployment", "{replicas: 2, paused: true}", strings.Replace(done, "availableReplicas: 2", "availableReplicas: 1", 1), "Progressing", "1 of 2"},
 		{"a Deployment that is paused, and nobody has seen it", "Deployment", "{replicas: 2, paused: true}", "{observedGeneration: 2}", "Progressing", "not seen"},
 		{"a Deployment past its deadline", "Deployment", "{paused: true}", `{observedGeneration: 3, conditions: [{type: Progressing, status: "False", reason: ProgressDeadlineExceeded, message: late}]}`, "Failed", "ProgressDeadlineExceeded: late"},
+		{"a Deployment that went back after its deadline", "Deployment", "{replicas: 2}", strings.Replace(done, `status: "True", reason: NewReplicaSetAvailable`, `status: "False", reason: ProgressDeadlineExceeded`, 1), "Progressing", "has not said"},
 		{"a Deployment without pods", "Deployment", "{replicas: 0}", `{observedGeneration: 3, conditions: [{type: Available, status: "True"}]}`, "Healthy", ""},
 
 		{"a StatefulSet nobody has seen", "StatefulSet", "{replicas: 2}", "{}", "Progressing", "not seen"},

@@ -51,17 +51,32 @@ func deployment(u *unstructured.Unstructured) manifests.Health {
 	if behind(u) {
 		return unseen
 	}
-	if progress := conditionOf(u.Object, "Progressing"); progress["reason"] == "ProgressDeadlineExceeded" {
+	if progress := conditionOf(u.Object, "Progressing"); progress["reason"] == "ProgressDeadlineExceeded" && !isComplete(u) {
 		return failed(progress["reason"], messageOf(progress))
 	}
 	if paused, _ := asTruth(fieldOf(u.Object, "spec.paused")); paused {
 		return pausedDeployment(u)
+	}
+	if isComplete(u) && conditionOf(u.Object, "Progressing")["status"] == "False" {
+		return progressing("", "its pods are there, and its controller has not said that it is done")
 	}
 	verdict := byKstatus(u)
 	if refused, ok := refusedPods(u); ok && verdict.Condition == manifests.Progressing {
 		return refused
 	}
 	return verdict
+}
+
+// isComplete tells a Deployment whose pods are all of the newest template and available. One that is so, and past its
+// deadline, went back to the template before: the controller notes first that it has seen the change, and then the rest.
+func isComplete(u *unstructured.Unstructured) bool {
+	want := wantedPods(u)
+	for _, field := range []string{"replicas", "updatedReplicas", "availableReplicas"} {
+		if numberOf(u.Object, "status."+field) != want {
+			return false
+		}
+	}
+	return want > 0
 }
 
 // pausedDeployment is the verdict on a Deployment that is paused: with all its pods of the newest template there is nothing
