@@ -39,6 +39,9 @@ type Release struct {
 	// Done names the Jobs among Objects that an earlier release has run, word for word, and that take themselves away
 	// afterwards: they are not run again.
 	Done []ID `json:"done,omitempty"`
+	// Ailing names those of Objects that had failed before the release came, which does not change them. An earlier
+	// belay did not write it.
+	Ailing []ID `json:"ailing,omitempty"`
 }
 
 // Resolution says how an image came by its pin.
@@ -89,6 +92,7 @@ type Record struct {
 	Objects  string    // the [Set.Digest] of the pinned objects
 	Options  string    // of [Release.Options]
 	At       time.Time // when it was stored, by the agent's clock; compared with each other only
+	Ailing   []ID      // of [Release.Ailing]
 	Outcome  Outcome
 }
 
@@ -104,6 +108,8 @@ type Outcome struct {
 	Pruned bool `json:"pruned,omitempty"`
 	// Healthy says that the release was kept once; people may have gone back from it since.
 	Healthy bool `json:"healthy,omitempty"`
+	// Watching says that the release, which is kept, is watched on (spec.health.watchFor): it may yet be refused.
+	Watching bool `json:"watching,omitempty"`
 	// To is the release that a refused one was gone back to; 0 where there was none, or where an earlier belay wrote
 	// this, which always went to the last one kept.
 	To int `json:"to,omitempty"`

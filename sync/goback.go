@@ -53,7 +53,7 @@ func (s *Syncer) goBack(ctx context.Context, want Want, out *Outcome) error {
 	if err := s.Journal.Mark(ctx, record.Number, record.Outcome); err != nil {
 		return err
 	}
-	s.memory.written, s.memory.watched, s.memory.progress, s.memory.disposition = 0, 0, progress{}, Hold
+	s.memory.written, s.memory.course, s.memory.progress, s.memory.disposition = 0, course{}, progress{}, Hold
 	if to.Number == record.Number {
 		s.memory.built = input{} // Git may want just that
 	}

@@ -1,8 +1,13 @@
 package sync
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/belay-gitops/belay/manifests"
 )
@@ -12,7 +17,7 @@ type Verdict struct {
 	Decision Decision
 	Reason   string // a CamelCase word; empty when good
 	Message  string // the object that decided it, and how it is
-	// Wait is how long the verdict holds if nothing else happens; 0 once decided.
+	// Wait is how long the verdict holds if nothing else happens; 0 once decided, and while people are waited for.
 	Wait time.Duration
 }
 
@@ -32,51 +37,175 @@ type patience struct {
 	stableFor time.Duration // how long it must stay so
 }
 
-// judge says what makes a release good: every object healthy, without a break for stableFor. One failed object
-// makes it bad at once, for waiting does not mend it; so does the timeout while anything is still on its way.
-// Time spent being stable does not count against the timeout.
-//
-// waited is the time since the objects were written, stable since all of them have been healthy (0 if they are
-// not).
-func judge(reports []manifests.Health, waited, stable time.Duration, p patience) Verdict {
-	var pending *manifests.Health
-	ready := 0
-	for _, report := range reports {
-		switch {
-		case report.Bad():
-			return Verdict{Decision: Bad, Reason: report.Reason, Message: told(report)}
-		case report.Good():
-			ready++
-		case pending == nil || pending.Reason == "":
-			pending = &report
-		}
+// flapsTooOften is how often an object may stop being healthy again and still be taken for disturbed from outside.
+const flapsTooOften = 3
+
+// moment is what time has made of a release.
+type moment struct {
+	// waited is the time since its objects were written, without that in which people alone were waited for.
+	waited time.Duration
+	// calm is what waited was when all of it was healthy the last time, or people alone were waited for; 0 for never.
+	calm time.Duration
+	// stable is since when all of it is healthy, without a break; 0 if it is not.
+	stable time.Duration
+	// flaps is how often each object has been healthy, and then not.
+	flaps map[manifests.ID]int
+}
+
+// deadline is when patience with what is not healthy ends. A release that was all healthy and is disturbed then, as by
+// a node that is drained, has the timeout anew from its last healthy moment, up to twice the timeout in all. What flaps
+// is disturbed by nobody: it has the timeout once.
+func (m moment) deadline(timeout time.Duration, flapping bool) time.Duration {
+	if flapping || m.calm == 0 {
+		return timeout
 	}
+	return min(m.calm+timeout, 2*timeout)
+}
+
+// judge says what makes a release good: every object healthy, without a break for stableFor. One failed object
+// makes it bad at once, for waiting does not mend it; so does the end of the patience with one that is on its way
+// ([moment.deadline]). Time spent being stable does not count against the timeout. What only people can bring on has no
+// deadline.
+func judge(reports []manifests.Health, m moment, p patience) Verdict {
+	t := tallyOf(reports)
 	switch {
-	case pending != nil && waited >= p.timeout:
-		return Verdict{Decision: Bad, Reason: "TimedOut",
-			Message: fmt.Sprintf("not healthy within %s: %s", p.timeout, told(*pending))}
-	case pending != nil:
-		return Verdict{Decision: Open, Reason: "Progressing", Wait: p.timeout - waited,
-			Message: fmt.Sprintf("%d of %d objects healthy, waiting for %s", ready, len(reports), told(*pending))}
-	case stable < p.stableFor:
-		return Verdict{Decision: Open, Reason: "Stabilizing", Wait: p.stableFor - stable,
-			Message: fmt.Sprintf("%d of %d objects healthy, to stay so for %s", ready, len(reports), p.stableFor)}
+	case len(t.failed) > 0:
+		first := telling(t.failed)
+		return Verdict{Decision: Bad, Reason: cmp.Or(first.Reason, string(first.Condition)), Message: told(first)}
+	case len(t.pending) > 0:
+		return judgePending(t, m, p)
+	case len(t.people) > 0:
+		return t.open("Suspended", "waiting for people to go on with "+told(telling(t.people)), 0)
+	case m.stable < p.stableFor:
+		return judgeUnstable(t, m, p)
 	}
 	return Verdict{Decision: Good}
 }
 
-// allHealthy tells whether nothing is awaited.
-func allHealthy(reports []manifests.Health) bool {
+// judgePending judges a release with objects on their way.
+func judgePending(t tally, m moment, p patience) Verdict {
+	flapping := flappers(t.pending, m.flaps)
+	end := m.deadline(p.timeout, len(flapping) > 0)
+	first := telling(t.pending)
+	switch {
+	case m.waited < end:
+		return t.open("Progressing", "waiting for "+told(first), end-m.waited)
+	case len(flapping) > 0:
+		return flapped(telling(flapping), m, p)
+	case end > p.timeout:
+		return Verdict{Decision: Bad, Reason: "TimedOut", Message: fmt.Sprintf("not healthy again within %s: %s", end-m.calm, told(first))}
+	}
+	return Verdict{Decision: Bad, Reason: "TimedOut", Message: fmt.Sprintf("not healthy within %s: %s", p.timeout, told(first))}
+}
+
+// judgeUnstable judges a release that is all healthy, and not for long enough yet. It may become stable after the end
+// of its time if it became healthy before.
+func judgeUnstable(t tally, m moment, p patience) Verdict {
+	flapping := flappers(t.reports, m.flaps)
+	became := m.waited - m.stable
+	switch {
+	case len(flapping) > 0 && became > p.timeout:
+		return flapped(telling(flapping), m, p)
+	case len(m.flaps) > 0 && became > 2*p.timeout:
+		return flapped(restless(t.reports, m.flaps), m, p)
+	}
+	return t.open("Stabilizing", fmt.Sprintf("to stay so for %s", p.stableFor), p.stableFor-m.stable)
+}
+
+// flapped refuses a release for an object that does not stay healthy.
+func flapped(h manifests.Health, m moment, p patience) Verdict {
+	return Verdict{Decision: Bad, Reason: "Flapping", Message: fmt.Sprintf("%s was healthy and then not, %d times within %s, and did not stay so for %s%s",
+		h.ID, m.flaps[h.ID], m.waited.Round(time.Second), p.stableFor, last(h))}
+}
+
+// last is how a flapping object was seen at last.
+func last(h manifests.Health) string {
+	if h.Good() || h.Reason+h.Message == "" {
+		return ""
+	}
+	return "; the last time: " + strings.TrimPrefix(told(h), h.ID.String()+": ")
+}
+
+// flappers are those of the objects that were healthy and then not, too often for a disturbance.
+func flappers(reports []manifests.Health, flaps map[manifests.ID]int) []manifests.Health {
+	return slices.DeleteFunc(slices.Clone(reports), func(h manifests.Health) bool { return flaps[h.ID] < flapsTooOften })
+}
+
+// restless is the object that has flapped most.
+func restless(reports []manifests.Health, flaps map[manifests.ID]int) manifests.Health {
+	return slices.MaxFunc(reports, func(a, b manifests.Health) int { return flaps[a.ID] - flaps[b.ID] })
+}
+
+// tally is reports by what they mean for the release.
+type tally struct {
+	reports                 []manifests.Health
+	failed, pending, people []manifests.Health
+	again                   time.Duration // when the first of them would be judged otherwise by itself; 0 for never
+}
+
+func tallyOf(reports []manifests.Health) tally {
+	t := tally{reports: reports}
 	for _, report := range reports {
-		if !report.Good() {
-			return false
+		if report.Again > 0 && (t.again == 0 || report.Again < t.again) {
+			t.again = report.Again
+		}
+		switch {
+		case report.Bad():
+			t.failed = append(t.failed, report)
+		case report.Good():
+		case report.Bearing == manifests.Patient:
+			t.people = append(t.people, report)
+		default:
+			t.pending = append(t.pending, report)
 		}
 	}
-	return true
+	return t
+}
+
+// open leaves the question open for as long as wait, 0 for no end, or until an object is judged otherwise by itself.
+func (t tally) open(reason, message string, wait time.Duration) Verdict {
+	if t.again > 0 && (wait == 0 || t.again < wait) {
+		wait = t.again
+	}
+	ready := len(t.reports) - len(t.failed) - len(t.pending) - len(t.people)
+	return Verdict{Decision: Open, Reason: reason, Wait: wait, Message: fmt.Sprintf("%d of %d objects healthy, %s", ready, len(t.reports), message)}
+}
+
+// allHealthy tells whether nothing is awaited.
+func allHealthy(reports []manifests.Health) bool {
+	return !slices.ContainsFunc(reports, func(h manifests.Health) bool { return !h.Good() })
+}
+
+// followers are kinds that become healthy because others do: what holds them up is told of those.
+var followers = map[schema.GroupKind]bool{
+	{Kind: "Service"}:   true,
+	{Kind: "Endpoints"}: true,
+	{Group: "discovery.k8s.io", Kind: "EndpointSlice"}:      true,
+	{Group: "networking.k8s.io", Kind: "Ingress"}:           true,
+	{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"}: true,
+	{Group: "policy", Kind: "PodDisruptionBudget"}:          true,
+	{Group: "apiregistration.k8s.io", Kind: "APIService"}:   true,
+}
+
+// telling is the object that tells most of why a release is not healthy: a workload before the Service in front of it,
+// then one with a reason; otherwise the first.
+func telling(reports []manifests.Health) manifests.Health {
+	rank := func(h manifests.Health) (rank int) {
+		if followers[h.ID.GroupKind()] {
+			rank += 2
+		}
+		if h.Reason == "" {
+			rank++
+		}
+		return rank
+	}
+	return slices.MinFunc(reports, func(a, b manifests.Health) int { return rank(a) - rank(b) })
 }
 
 func told(h manifests.Health) string {
 	switch {
+	case h.Message == "" && h.Reason == "":
+		return fmt.Sprintf("%s: %s", h.ID, h.Condition)
 	case h.Message == "":
 		return fmt.Sprintf("%s: %s", h.ID, h.Reason)
 	case h.Reason == "":

@@ -43,7 +43,7 @@ func TestJudge(t *testing.T) {
 			Verdict{Decision: Bad, Reason: "CrashLoopBackOff", Message: "Pod/shop/crashing: CrashLoopBackOff: exit code 1"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, judge(test.reports, test.waited, test.stable, p)); diff != "" {
+			if diff := cmp.Diff(test.want, judge(test.reports, moment{waited: test.waited, stable: test.stable}, p)); diff != "" {
 				t.Error(diff)
 			}
 		})

@@ -30,7 +30,9 @@ type Outcome struct {
 	Written bool
 	Reports []manifests.Health
 	Verdict Verdict
-	Pins    manifests.Pins // of the running release; nil where they are not known
+	// WatchedUntil is when a kept release is left to itself, by this process's clock; zero where it is already.
+	WatchedUntil time.Time
+	Pins         manifests.Pins // of the running release; nil where they are not known
 	// Resolved and Unpinned say, where Pins are known, how they were found, and what has none.
 	Resolved map[string]manifests.Resolution
 	Unpinned []v1alpha1.UnpinnedImage
@@ -110,8 +112,8 @@ func (s *Syncer) next(want Want, out Outcome) time.Duration {
 	if s.memory.fights.pausing(now) {
 		wait = min(wait, s.memory.fights.until.Sub(now))
 	}
-	underWay := out.State.Newest != nil && !out.State.Settled()
-	if underWay && out.Verdict.Decision == Open && out.Verdict.Wait > 0 {
+	underWay := out.State.Newest != nil && (!out.State.Settled() || out.State.Watching())
+	if underWay && out.Verdict.Wait > 0 {
 		wait = min(wait, out.Verdict.Wait)
 	}
 	return max(wait, shortest)

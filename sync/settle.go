@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -28,7 +29,11 @@ func (s *Syncer) settle(ctx context.Context, want Want, out *Outcome) (Verdict, 
 	case manifests.RollingBack:
 		return s.rollBack(ctx, want, state, out)
 	case manifests.RollbackFailed:
-		return s.observe(ctx, want, *state.Kept, state.Kept.Number, out)
+		_, err := s.observe(ctx, looking{record: *state.Kept}, out)
+		return Verdict{Decision: Open}, err
+	}
+	if state.Watching() {
+		return s.watchOn(ctx, want, state, out)
 	}
 	return s.rest(ctx, want, state, out)
 }
@@ -36,12 +41,13 @@ func (s *Syncer) settle(ctx context.Context, want Want, out *Outcome) (Verdict, 
 // watch judges a release under way, and ends it as kept or refused.
 func (s *Syncer) watch(ctx context.Context, want Want, state State, out *Outcome) (Verdict, error) {
 	record := *state.Newest
-	verdict, err := s.carry(ctx, want, record, record.Number, out)
+	verdict, err := s.carry(ctx, want, state, record.Number, out)
 	if err != nil {
 		return verdict, err
 	}
 	switch verdict.Decision {
 	case Good:
+		verdict.Wait = want.Spec.Health.WatchFor.Duration
 		return verdict, s.keep(ctx, want, record, out)
 	case Bad:
 		return s.refuse(ctx, want, state, verdict, out)
@@ -49,22 +55,29 @@ func (s *Syncer) watch(ctx context.Context, want Want, state State, out *Outcome
 	return verdict, nil
 }
 
-// carry writes a release's stored objects if that is not done yet, judges them, and has the pods follow. An error
-// leaves the question open, but one that is about an object is a verdict: at once if trying again cannot help, and
-// otherwise when the time is over.
-func (s *Syncer) carry(ctx context.Context, want Want, record manifests.Record, as int, out *Outcome) (Verdict, error) {
-	if s.memory.watched != as {
-		s.begin(as)
+// carry writes the stored objects of the newest release, or of the one to go back to, if that is not done yet, judges
+// them, and has the pods follow. As is as in write. An error leaves the question open, but one that is about an object
+// is a verdict: at once if trying again cannot help, and otherwise when the time is over.
+func (s *Syncer) carry(ctx context.Context, want Want, state State, as int, out *Outcome) (Verdict, error) {
+	record := *state.Newest
+	if as < 0 {
+		record = *state.Kept
+	}
+	if s.memory.course.release != as {
+		s.begin(as, state.Newest.Ailing)
 	}
 	if _, err := s.write(ctx, want, record, as); err != nil {
 		return s.lasting(want, err)
 	}
-	verdict, err := s.observe(ctx, want, record, as, out)
-	if err == nil && verdict.Decision == Open {
-		err = s.Cluster.ReplacePods(ctx, s.memory.listed.ids, as < 0)
-	}
+	reports, err := s.observe(ctx, looking{record: record, closely: true, back: as < 0}, out)
 	if err != nil {
 		return s.lasting(want, err)
+	}
+	verdict := s.judged(want, as, reports)
+	if verdict.Decision == Open {
+		if err := s.Cluster.ReplacePods(ctx, s.memory.listed.ids, as < 0); err != nil {
+			return s.lasting(want, err)
+		}
 	}
 	return verdict, nil
 }
@@ -75,7 +88,7 @@ var outages = []string{"ClusterUnavailable", "WatchFailed", "Error"}
 // lasting tells an error that decides on a release from one that leaves it open.
 func (s *Syncer) lasting(want Want, err error) (Verdict, error) {
 	problem := problemOf(err)
-	left := want.Spec.Health.Timeout.Duration - s.Clock().Sub(s.memory.since)
+	left := want.Spec.Health.Timeout.Duration - s.memory.course.waited(s.Clock())
 	switch {
 	case problem.isOfJournal():
 		return Verdict{Decision: Open}, err
@@ -89,14 +102,22 @@ func (s *Syncer) lasting(want Want, err error) (Verdict, error) {
 }
 
 // hope keeps an eye on a refused release that there was nothing to go back from: what becomes healthy late is kept
-// all the same, if all of it is really there.
+// all the same, if all of it is really there. It is not watched on then.
 func (s *Syncer) hope(ctx context.Context, want Want, state State, out *Outcome) (Verdict, error) {
 	record := *state.Newest
+	if s.memory.course.release != record.Number {
+		s.begin(record.Number, record.Ailing)
+	}
 	if _, err := s.write(ctx, want, record, record.Number); err != nil {
 		return Verdict{Decision: Open}, err
 	}
-	verdict, err := s.observe(ctx, want, record, record.Number, out)
-	if err == nil && verdict.Decision == Good {
+	reports, err := s.observe(ctx, looking{record: record, closely: true}, out)
+	if err != nil {
+		return Verdict{Decision: Open}, err
+	}
+	verdict := s.judged(want, record.Number, reports)
+	if verdict.Decision == Good {
+		want.Spec.Health.WatchFor.Duration = 0
 		err = s.keep(ctx, want, record, out)
 	}
 	return verdict, err
@@ -105,16 +126,11 @@ func (s *Syncer) hope(ctx context.Context, want Want, state State, out *Outcome)
 // rest is where a Sync is nearly all of the time: the kept release runs. Drift is put right, and what could not
 // be pruned before is tried again.
 func (s *Syncer) rest(ctx context.Context, want Want, state State, out *Outcome) (Verdict, error) {
-	record := *state.Running()
-	corrected, err := s.write(ctx, want, record, record.Number)
-	if err != nil {
-		return Verdict{Decision: Open}, err
+	verdict, record := Verdict{Decision: Open}, *state.Running()
+	if err := s.correct(ctx, want, record, out); err != nil {
+		return verdict, err
 	}
-	if len(corrected) > 0 {
-		out.Events = append(out.Events, normal("DriftCorrected", "put back as release %d has it: %s",
-			record.Number, manifests.Names(corrected, 5)))
-	}
-	verdict, err := s.observe(ctx, want, record, record.Number, out)
+	_, err := s.observe(ctx, looking{record: record}, out)
 	if err == nil && !state.Newest.Outcome.Pruned {
 		err = s.prune(ctx, want, state.Newest, record.Number, out)
 	}
@@ -124,39 +140,67 @@ func (s *Syncer) rest(ctx context.Context, want Want, state State, out *Outcome)
 	return verdict, err
 }
 
-// begin starts the time in which a release has to become healthy.
-func (s *Syncer) begin(as int) {
-	now := s.Clock()
-	s.memory.watched, s.memory.since, s.memory.healthySince = as, now, now
-	s.memory.fights = fights{}
+// correct puts right what has drifted from a kept release.
+func (s *Syncer) correct(ctx context.Context, want Want, record manifests.Record, out *Outcome) error {
+	corrected, err := s.write(ctx, want, record, record.Number)
+	if err == nil && len(corrected) > 0 {
+		out.Events = append(out.Events, normal("DriftCorrected", "put back as release %d has it: %s",
+			record.Number, manifests.Names(corrected, 5)))
+	}
+	return err
 }
 
-// observe asks how the objects of a release are, and judges them: closely, with the pods behind them, unless the release
-// is settled.
-func (s *Syncer) observe(ctx context.Context, want Want, record manifests.Record, as int, out *Outcome) (Verdict, error) {
-	listed, err := s.list(ctx, record.Number)
+// looking is how a release is looked at.
+type looking struct {
+	record  manifests.Record
+	closely bool // with the pods behind its objects, and without blame for what ailed before: it is judged
+	back    bool // it is written to roll back
+}
+
+// observe asks how the objects of a release are.
+func (s *Syncer) observe(ctx context.Context, l looking, out *Outcome) ([]manifests.Health, error) {
+	listed, err := s.list(ctx, l.record.Number)
 	if err != nil {
-		return Verdict{Decision: Open}, err
+		return nil, err
 	}
-	wasKept := record.Outcome.WasKept()
-	reports, err := s.Cluster.Health(ctx, listed.expected(wasKept), as < 0 || !wasKept)
+	reports, err := s.Cluster.Health(ctx, listed.expected(l.record.Outcome.WasKept()), l.closely)
 	if err != nil {
-		return Verdict{Decision: Open}, err
+		return nil, err
+	}
+	if l.closely {
+		reports = s.memory.course.spared(reports)
+	}
+	if l.back {
+		reports = hurried(reports)
 	}
 	out.Reports = reports
-	if s.memory.watched != as {
-		s.begin(as)
+	return reports, nil
+}
+
+// hurried has a deadline for what waits for people: nothing newer is looked at before a rollback has ended.
+func hurried(reports []manifests.Health) []manifests.Health {
+	hurried := slices.Clone(reports)
+	for i, report := range reports {
+		if report.Bearing == manifests.Patient {
+			hurried[i].Bearing, hurried[i].Condition = manifests.Usual, manifests.Progressing
+			hurried[i].Reason = cmp.Or(report.Reason, string(report.Condition))
+		}
 	}
-	now := s.Clock()
-	if !allHealthy(reports) {
-		s.memory.healthySince = now
+	return hurried
+}
+
+// judged judges a release by its course. While a wave waits, the objects before it are judged.
+func (s *Syncer) judged(want Want, as int, reports []manifests.Health) Verdict {
+	now, p := s.Clock(), s.memory.progress
+	begun := p.begun(as, s.memory.listed, reports)
+	waits := p.waiting && p.release == as
+	s.memory.course.note(begun, !waits, now)
+	if waits && allHealthy(begun) {
+		return Verdict{Decision: Open, Reason: "Progressing", Message: "the next wave comes now", Wait: time.Millisecond}
 	}
-	begun := s.memory.progress.begun(as, listed, reports)
-	if p := s.memory.progress; p.waiting && p.release == as && allHealthy(begun) {
-		return Verdict{Decision: Open, Reason: "Progressing", Message: "the next wave comes now", Wait: time.Millisecond}, nil
-	}
-	return judge(begun, now.Sub(s.memory.since), now.Sub(s.memory.healthySince), patience{
-		timeout:   want.Spec.Health.Timeout.Duration,
-		stableFor: want.Spec.Health.StableFor.Duration,
-	}), nil
+	return judge(begun, s.memory.course.moment(now), patienceOf(want))
+}
+
+func patienceOf(want Want) patience {
+	return patience{timeout: want.Spec.Health.Timeout.Duration, stableFor: want.Spec.Health.StableFor.Duration}
 }

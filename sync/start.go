@@ -58,12 +58,15 @@ func (s *Syncer) start(ctx context.Context, want Want, in input, release manifes
 	release.Adopted = manifests.Union(changes.Adopted, owned.adopted)
 	release.Done = done(release.Objects, owned.kept)
 	differing := without(changes.Objects, release.Done)
+	if release.Ailing, err = s.ailing(ctx, state, manifests.Without(release.Objects.IDs(), idsOf(changes.Objects))); err != nil {
+		return err
+	}
 	if err := s.store(ctx, release, want.Spec.Rollback.Keep); err != nil {
 		return err
 	}
 	out.Events = append(out.Events, normal("ReleaseStarted", "release %d of commit %s: %d objects, %d of them to write",
 		release.Number, describe(release.Commit), release.Objects.Len(), len(differing)))
-	s.begin(release.Number)
+	s.begin(release.Number, release.Ailing)
 	// The release is stored: whatever stops the writing from here on, settle takes it up again.
 	_, _ = s.apply(ctx, writing{release: release, as: release.Number, patient: true}, differing)
 	return nil

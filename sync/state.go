@@ -14,6 +14,8 @@ type State struct {
 	Newest *manifests.Record
 	// Kept is the last one that was healthy: where a rollback goes.
 	Kept *manifests.Record
+	// Before is the one kept before Newest, while that is kept and watched on: where a rollback goes then.
+	Before *manifests.Record
 }
 
 // Settled reads the journal as it is meant: a release that never got a verdict, and has others after it, was
@@ -32,6 +34,7 @@ func StateOf(records []manifests.Record) State {
 	var state State
 	for i := range records {
 		record := &records[i]
+		state.Before = state.Kept
 		switch outcome := record.Outcome; {
 		case outcome.Result == manifests.Kept:
 			state.Kept = record
@@ -39,6 +42,9 @@ func StateOf(records []manifests.Record) State {
 			state.Kept = find(records, outcome.To) // nil where it is lost: nothing else is guessed
 		}
 		state.Newest = record
+	}
+	if !state.Watching() {
+		state.Before = nil
 	}
 	return state
 }
@@ -64,6 +70,12 @@ func (s State) Running() *manifests.Record {
 func (s State) Settled() bool {
 	return s.Newest != nil &&
 		(s.Newest.Outcome.Result == manifests.Kept || s.Newest.Outcome.Result == manifests.RolledBack)
+}
+
+// Watching tells that a kept release is watched on, and may be gone back from by itself. What is released after it ends
+// that.
+func (s State) Watching() bool {
+	return s.Newest != nil && s.Newest.Outcome.Result == manifests.Kept && s.Newest.Outcome.Watching
 }
 
 // Open tells that a release is being written or judged.

@@ -3,6 +3,7 @@ package sync
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -113,10 +114,10 @@ func (o Outcome) objects(before *v1alpha1.ObjectCounts) *v1alpha1.ObjectCounts {
 	}
 	counts := &v1alpha1.ObjectCounts{Total: len(o.Reports), Images: len(o.Pins)}
 	for _, report := range o.Reports {
-		switch report.Condition {
-		case manifests.Healthy:
+		switch {
+		case report.Good():
 			counts.Healthy++
-		case manifests.Unhealthy:
+		case report.Bad():
 			counts.Failed++
 		default:
 			counts.Progressing++
@@ -196,9 +197,9 @@ func (o Outcome) conditions(status *v1alpha1.Status, generation int64, now time.
 		}
 	}
 	if o.Reports != nil {
-		health := judge(o.Reports, 0, time.Hour, patience{timeout: time.Hour})
+		health := judge(o.Reports, moment{}, patience{timeout: time.Hour})
 		if health.Decision == Good {
-			set(v1alpha1.Healthy, metav1.ConditionTrue, "Healthy", fmt.Sprintf("all %d objects are healthy", len(o.Reports)))
+			set(v1alpha1.Healthy, metav1.ConditionTrue, "Healthy", allWell(o.Reports))
 		} else {
 			set(v1alpha1.Healthy, metav1.ConditionFalse, health.Reason, health.Message)
 		}
@@ -210,6 +211,26 @@ func (o Outcome) conditions(status *v1alpha1.Status, generation int64, now time.
 	default:
 		set(v1alpha1.WasUndone, metav1.ConditionFalse, "NotRolledBack", "")
 	}
+}
+
+// allWell says that all objects are healthy, and how those are that do not count.
+func allWell(reports []manifests.Health) string {
+	const most = 3
+	text := fmt.Sprintf("all %d objects are healthy", len(reports))
+	var others []string
+	for _, report := range reports {
+		if report.Condition != manifests.Healthy && report.Bearing == manifests.None {
+			others = append(others, told(report))
+		}
+	}
+	if len(others) == 0 {
+		return text
+	}
+	text += ", or do not count: " + strings.Join(others[:min(most, len(others))], "; ")
+	if more := len(others) - most; more > 0 {
+		text += fmt.Sprintf("; and %d more", more)
+	}
+	return text
 }
 
 // readiness is the Ready condition, and which of the abnormal ones go with it.
@@ -232,8 +253,12 @@ func (o Outcome) ready(status v1alpha1.Status) readiness {
 	newest := o.State.Newest
 	switch status.Phase {
 	case v1alpha1.Kept:
-		return readiness{is: metav1.ConditionTrue, reason: "Kept", message: fmt.Sprintf("release %d (commit %s) is deployed",
+		ready := readiness{is: metav1.ConditionTrue, reason: "Kept", message: fmt.Sprintf("release %d (commit %s) is deployed",
 			status.Deployed.Release, status.Deployed.ShortCommit)}
+		if !o.WatchedUntil.IsZero() {
+			ready.message += ", and watched on until " + o.WatchedUntil.UTC().Format(time.RFC3339)
+		}
+		return ready
 	case v1alpha1.RollingBack:
 		return readiness{is: metav1.ConditionFalse, reason: "RollingBack", reconciling: true,
 			message: fmt.Sprintf("release %d failed, going back to release %d: %s", newest.Number, o.State.Kept.Number, newest.Outcome.Message)}

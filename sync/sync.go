@@ -58,14 +58,13 @@ type memory struct {
 	images    []manifests.Image // the tags that were resolved for built
 	resolved  manifests.Pins    // what was resolved, and to what
 
-	written      int       // the release whose objects this process has seen in the cluster; negative when by rollback
-	watched      int       // the release, likewise, that since and healthySince are about
-	since        time.Time // when writing it began
-	healthySince time.Time // since when all of it is healthy
-	settling     failures  // of writing, reading and deleting
-	progress     progress  // of writing, where waves wait
-	fights       fights    // with others, over the same fields
-	removal      removal   // of a deleted Sync's objects
+	written  int      // the release whose objects this process has seen in the cluster; negative when by rollback
+	course   course   // of the release that was written last
+	vigil    vigil    // over the release that was kept last
+	settling failures // of writing, reading and deleting
+	progress progress // of writing, where waves wait
+	fights   fights   // with others, over the same fields
+	removal  removal  // of a deleted Sync's objects
 
 	listed   listing
 	spec     v1alpha1.Images // what listed was told under

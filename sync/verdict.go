@@ -2,31 +2,50 @@ package sync
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/belay-gitops/belay/manifests"
 )
 
-// keep ends a release well: it is the one to go back to from now on, and what has left it is deleted.
+// keep ends a release well: it is the one to go back to from now on, and what has left it is deleted, unless the release
+// is watched on (see vigil).
 func (s *Syncer) keep(ctx context.Context, want Want, record manifests.Record, out *Outcome) error {
 	release, err := s.Journal.Load(ctx, record.Number)
 	if err != nil {
 		return err
 	}
 	record.Outcome = manifests.Outcome{
-		Result:  manifests.Kept,
-		Took:    s.Clock().Sub(s.memory.since),
-		Pruned:  len(plan(release, nil).Prune) == 0,
-		Healthy: true,
+		Result:   manifests.Kept,
+		Took:     s.Clock().Sub(s.memory.course.begun),
+		Pruned:   len(plan(release, nil).Prune) == 0,
+		Healthy:  true,
+		Watching: want.Spec.Health.WatchFor.Duration > 0,
 	}
 	if err := s.Journal.Mark(ctx, record.Number, record.Outcome); err != nil {
 		return err
 	}
-	out.Events = append(out.Events, normal("Kept", "release %d of commit %s is healthy", record.Number, describe(record.Commit)))
-	if record.Outcome.Pruned {
+	if record.Outcome.Watching {
+		s.memory.vigil = vigil{release: record.Number, since: s.Clock()}
+		out.WatchedUntil = s.memory.vigil.since.Add(want.Spec.Health.WatchFor.Duration)
+	}
+	out.Events = append(out.Events, normal("Kept", "release %d of commit %s is healthy%s", record.Number, describe(record.Commit),
+		s.besides(want, record)))
+	if record.Outcome.Pruned || record.Outcome.Watching {
 		return nil
 	}
 	return s.prune(ctx, want, &record, record.Number, out)
+}
+
+// besides is what there is to say of a kept release beside that it is healthy.
+func (s *Syncer) besides(want Want, record manifests.Record) (text string) {
+	if ailing := s.memory.course.ailing; len(ailing) > 0 {
+		text = ", but for what had failed before it already, and which it does not change: " + manifests.Names(ailing, 5)
+	}
+	if record.Outcome.Watching {
+		text += fmt.Sprintf("; it is watched on for %s", want.Spec.Health.WatchFor.Duration)
+	}
+	return text
 }
 
 // prune deletes what the record's release owned or brought and the running one does not have, and notes in the
@@ -76,10 +95,13 @@ func (s *Syncer) refuse(ctx context.Context, want Want, state State, why Verdict
 		Result:  manifests.Failed,
 		Reason:  why.Reason,
 		Message: shorten(why.Message),
-		Took:    s.Clock().Sub(s.memory.since),
+		Took:    s.Clock().Sub(s.memory.course.begun),
 		Options: optionsOf(want.Spec),
 	}
 	enabled := want.Spec.Rollback.Enabled == nil || *want.Spec.Rollback.Enabled
+	if state.Watching() {
+		state.Kept = state.Before
+	}
 	if enabled && state.Kept != nil {
 		moved, err := s.suspects(ctx, record.Number, state.Kept.Number)
 		if err != nil {
@@ -118,7 +140,7 @@ func (s *Syncer) suspects(ctx context.Context, refused, kept int) (manifests.Pin
 // release is not healthy either, everything stays as it is until there is a new commit.
 func (s *Syncer) rollBack(ctx context.Context, want Want, state State, out *Outcome) (Verdict, error) {
 	refused, kept := *state.Newest, *state.Kept
-	verdict, err := s.carry(ctx, want, kept, -refused.Number, out)
+	verdict, err := s.carry(ctx, want, state, -refused.Number, out)
 	if err != nil {
 		return verdict, err
 	}

@@ -369,7 +369,7 @@ func (j inJournal) Store(_ context.Context, release manifests.Release) error {
 		j.releases[release.Number] = string(text)
 		j.records = append(j.records, manifests.Record{
 			Number: release.Number, Commit: release.Commit, Rendered: release.Rendered, Objects: release.Objects.Digest(),
-			Options: release.Options, At: j.now, Outcome: manifests.Outcome{Result: manifests.Applying},
+			Options: release.Options, At: j.now, Ailing: release.Ailing, Outcome: manifests.Outcome{Result: manifests.Applying},
 		})
 	})
 }

@@ -113,5 +113,5 @@ func (s *Syncer) isHealthyBefore(ctx context.Context, release, wave int, wasKept
 	if err != nil {
 		return false, err
 	}
-	return allHealthy(listed.before(wave, reports)), nil
+	return allHealthy(listed.before(wave, s.memory.course.spared(reports))), nil
 }

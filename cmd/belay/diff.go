@@ -96,7 +96,7 @@ func (s *stored) diff(cmd *cobra.Command, number int) ([]change, error) {
 		}
 	}
 	// The stored objects have their namespaces, and the rights are those of whoever asks.
-	objects, err := s.cluster.Objects(s.journal.Sync(), v1alpha1.Apply{Ignore: s.sync.Spec.Apply.Ignore})
+	objects, err := s.cluster.Objects(s.journal.Sync(), v1alpha1.Spec{Apply: v1alpha1.Apply{Ignore: s.sync.Spec.Apply.Ignore}})
 	if err != nil {
 		return nil, err
 	}

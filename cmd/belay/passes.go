@@ -95,7 +95,7 @@ const removalRetry = 10 * time.Second
 func (p *passes) Remove(ctx context.Context, s *v1alpha1.Sync) cluster.Report {
 	carrier, err := p.syncerFor(s)
 	if err == nil {
-		carrier.Cluster, err = p.cluster.Leaving(ctx, types.NamespacedName{Namespace: s.Namespace, Name: s.Name}, s.Spec.Apply)
+		carrier.Cluster, err = p.cluster.Leaving(ctx, types.NamespacedName{Namespace: s.Namespace, Name: s.Name}, s.Spec)
 	}
 	if err != nil {
 		return cluster.Report{Status: s.Status, Next: removalRetry}
@@ -135,7 +135,7 @@ func (p *passes) syncerFor(s *v1alpha1.Sync) (*syncer, error) {
 		known = p.newSyncer(name, s)
 		p.syncers[name] = known
 	}
-	objects, err := p.cluster.Objects(name, s.Spec.Apply)
+	objects, err := p.cluster.Objects(name, s.Spec)
 	if err != nil {
 		return nil, err
 	}

@@ -35,6 +35,7 @@ func (j *Journal) write(ctx context.Context, release manifests.Release, stored m
 	}
 	fixed, err := json.Marshal(record{
 		Format: format, Commit: stored.Commit, Rendered: stored.Rendered, Objects: stored.Objects, Options: stored.Options, At: stored.At,
+		Ailing: stored.Ailing,
 	})
 	if err != nil {
 		return "", err

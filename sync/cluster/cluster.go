@@ -41,6 +41,7 @@ type Cluster struct {
 	discovery discovery.DiscoveryInterface
 	handover  *handover
 	platforms platforms
+	rules     compiled
 }
 
 // Connect makes a Cluster of a client configuration. Each change to an owned object, or to a pod behind a release
@@ -93,17 +94,23 @@ type Objects struct {
 	namespace string // overrides the namespace of every object, where it is not empty
 	ignore    []v1alpha1.IgnoreRule
 	keeps     bool // what has left Git
-	rules     health.Rules
+
+	rules   health.Rules
+	unruled error             // why spec.health.expressions are no rules
+	aside   []v1alpha1.Target // what no release is judged by
 
 	approaches map[manifests.ID]approach // of the objects that Differing found to differ, for Apply
 }
 
 // Objects is the view of a Sync, as its spec has it. With a service account (of the Sync's namespace) all requests are
 // made in its name, otherwise with the agent's rights. A target namespace overrides that of every namespaced object.
-func (c *Cluster) Objects(sync types.NamespacedName, spec v1alpha1.Apply) (*Objects, error) {
-	objects := &Objects{cluster: c, client: c.own, sync: sync, namespace: spec.TargetNamespace, ignore: spec.Ignore,
-		keeps: !spec.Prunes()}
-	serviceAccount := spec.ServiceAccountName
+// Health expressions that are wrong are an error of [Objects.Place]; without them what runs is judged as if there were
+// none.
+func (c *Cluster) Objects(sync types.NamespacedName, spec v1alpha1.Spec) (*Objects, error) {
+	objects := &Objects{cluster: c, client: c.own, sync: sync, namespace: spec.Apply.TargetNamespace, ignore: spec.Apply.Ignore,
+		keeps: !spec.Apply.Prunes(), aside: spec.Health.Ignore}
+	objects.rules, objects.unruled = c.rules.of(sync, spec.Health.Expressions)
+	serviceAccount := spec.Apply.ServiceAccountName
 	if serviceAccount == "" {
 		return objects, nil
 	}

@@ -31,7 +31,7 @@ func (o *Objects) Health(ctx context.Context, ids []manifests.ID, closely bool) 
 			return nil, err
 		}
 		report.ID = id
-		reports[i] = report
+		reports[i] = o.ignored(report)
 	}
 	return reports, nil
 }
@@ -40,6 +40,7 @@ func (o *Objects) Health(ctx context.Context, ids []manifests.ID, closely bool) 
 func (c *Cluster) Forget(ctx context.Context, objects *Objects) {
 	c.watches.Forget(objects.sync)
 	c.handover.forget(objects.sync)
+	c.rules.forget(objects.sync)
 	_ = c.pods.attend(ctx, objects.sync, nil) // attending nothing asks nothing, and cannot fail
 }
 

@@ -74,6 +74,7 @@ type record struct {
 	Objects  string           `json:"objects"`
 	Options  string           `json:"options"`
 	At       time.Time        `json:"at"`
+	Ailing   []manifests.ID   `json:"ailing,omitempty"`
 }
 
 // Records lists the releases, oldest first.
@@ -125,7 +126,7 @@ func readRecord(number int, fixed, outcome string) (manifests.Record, error) {
 	if err := json.Unmarshal([]byte(fixed), &r); err != nil {
 		return manifests.Record{}, fmt.Errorf("the annotation %s is not what belay wrote", annotationRecord)
 	}
-	read := manifests.Record{Number: number, Commit: r.Commit, Rendered: r.Rendered, Objects: r.Objects, Options: r.Options, At: r.At}
+	read := manifests.Record{Number: number, Commit: r.Commit, Rendered: r.Rendered, Objects: r.Objects, Options: r.Options, At: r.At, Ailing: r.Ailing}
 	if err := json.Unmarshal([]byte(outcome), &read.Outcome); err != nil || read.Outcome.Result == "" {
 		return manifests.Record{}, fmt.Errorf("the annotation %s is not what belay wrote", annotationOutcome)
 	}
@@ -144,6 +145,7 @@ func (j *Journal) Store(ctx context.Context, release manifests.Release) error {
 	stored := manifests.Record{
 		Number: release.Number, Commit: release.Commit, Rendered: release.Rendered,
 		Objects: release.Objects.Digest(), Options: release.Options, At: time.Now().UTC().Truncate(time.Second),
+		Ailing:  release.Ailing,
 		Outcome: manifests.Outcome{Result: manifests.Applying},
 	}
 	name, err := j.write(ctx, release, stored)

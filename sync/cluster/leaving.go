@@ -15,13 +15,13 @@ var serviceAccounts = schema.GroupVersionResource{Version: "v1", Resource: "serv
 
 // Leaving is the view of a Sync that is being deleted. Where its service account is gone, nobody is left whose rights
 // could be asked: the agent takes away with its own what bears the Sync's labels.
-func (c *Cluster) Leaving(ctx context.Context, sync types.NamespacedName, spec v1alpha1.Apply) (*Objects, error) {
+func (c *Cluster) Leaving(ctx context.Context, sync types.NamespacedName, spec v1alpha1.Spec) (*Objects, error) {
 	c.handover.leaves(sync)
-	if name := spec.ServiceAccountName; name != "" {
+	if name := spec.Apply.ServiceAccountName; name != "" {
 		_, err := c.records.Resource(serviceAccounts).Namespace(sync.Namespace).Get(ctx, name, metav1.GetOptions{})
 		switch {
 		case apierrors.IsNotFound(err):
-			spec.ServiceAccountName = ""
+			spec.Apply.ServiceAccountName = ""
 		case err != nil:
 			return nil, describe("ServiceAccount/"+sync.Namespace+"/"+name, "ServiceAccount", err)
 		}

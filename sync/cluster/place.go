@@ -17,8 +17,12 @@ var (
 
 // Place gives every namespaced object the Sync's target namespace or, without one, the Sync's own where the
 // manifest names none; it takes the namespace from cluster-scoped objects. A kind that the cluster does not know
-// has to come with a CRD in the same set. Annotations of belay's that mean nothing are refused.
+// has to come with a CRD in the same set. Annotations of belay's that mean nothing are refused, and so is every release
+// while the Sync's health expressions are wrong: it could not be judged.
 func (o *Objects) Place(ctx context.Context, objects manifests.Set) (manifests.Set, error) {
+	if o.unruled != nil {
+		return manifests.Set{}, o.unruled
+	}
 	brought := definitions(objects)
 	namespaced := map[schema.GroupKind]bool{}
 	var errs []error

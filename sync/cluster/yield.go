@@ -38,18 +38,22 @@ func (t trial) written(ctx context.Context, object manifests.Object, live *unstr
 
 // pointersFor is the JSON pointers of the rules that an object is the target of.
 func pointersFor(rules []v1alpha1.IgnoreRule, id manifests.ID) (pointers []string) {
-	fits := func(pattern, name string) bool {
-		ok, err := path.Match(pattern, name)
-		return pattern == "" || pattern == name || ok && err == nil
-	}
 	for _, rule := range rules {
-		t := rule.Target
-		if fits(t.Group, id.Group) && fits(t.Kind, id.Kind) && fits(t.Namespace, id.Namespace) && fits(t.Name, id.Name) {
+		if fits(rule.Target, id) {
 			pointers = append(pointers, rule.Paths...)
 		}
 	}
 	slices.SortFunc(pointers, laterFirst)
 	return pointers
+}
+
+// fits tells whether an object is one that a target picks.
+func fits(t v1alpha1.Target, id manifests.ID) bool {
+	like := func(pattern, name string) bool {
+		ok, err := path.Match(pattern, name)
+		return pattern == "" || pattern == name || ok && err == nil
+	}
+	return like(t.Group, id.Group) && like(t.Kind, id.Kind) && like(t.Namespace, id.Namespace) && like(t.Name, id.Name)
 }
 
 // laterFirst orders JSON pointers so that none leads elsewhere once those before it have been left out: of two items of

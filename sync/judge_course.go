@@ -1,0 +1,126 @@
+package sync
+
+import (
+	"slices"
+	"time"
+
+	"github.com/belay-gitops/belay/manifests"
+)
+
+// course is how a release has fared since it was written, as passes saw it, and as watches did between them. A restart
+// of the agent begins it anew, so that no clock but this process's counts.
+type course struct {
+	release int       // as in memory.written; 0 for none
+	begun   time.Time // when writing began
+	// ailing are objects that had failed before the release came, which does not change them, until they are healthy.
+	ailing []manifests.ID
+
+	seen   time.Time     // the last pass
+	people bool          // people alone were waited for then
+	stood  time.Duration // for how long people alone were waited for, in all
+	calm   time.Duration // see moment
+	steady time.Time     // since when all is healthy; zero if it is not
+
+	good  map[manifests.ID]time.Time // of healthy objects: since when, as far as that is known
+	ill   map[manifests.ID]time.Time // of the others, but for those that wait for people: since when passes saw them so
+	flaps map[manifests.ID]int       // see moment
+}
+
+// begin starts the time in which a release has to become healthy.
+func (s *Syncer) begin(as int, ailing []manifests.ID) {
+	s.memory.course = course{release: as, begun: s.Clock(), ailing: ailing,
+		good: map[manifests.ID]time.Time{}, ill: map[manifests.ID]time.Time{}, flaps: map[manifests.ID]int{}}
+	s.memory.fights = fights{}
+}
+
+// waited is the time that a release has had, without that in which people alone were waited for.
+func (c *course) waited(now time.Time) time.Duration { return now.Sub(c.begun) - c.stood }
+
+// note notes how the objects are. Where only those of the first waves are known, whole is false: that they are
+// healthy is no calm of the release.
+func (c *course) note(reports []manifests.Health, whole bool, now time.Time) {
+	if c.people {
+		c.stood += now.Sub(c.seen)
+	}
+	healthy, since := true, time.Time{}
+	for _, report := range reports {
+		if !report.Good() {
+			healthy = false
+			c.lost(report, now)
+			continue
+		}
+		if c.found(report, now); report.Since.After(since) {
+			since = report.Since
+		}
+	}
+	switch {
+	case !healthy:
+		c.steady = time.Time{}
+	case c.steady.IsZero():
+		c.steady = now
+	case since.After(c.steady):
+		c.steady = since
+	}
+	t := tallyOf(reports)
+	c.seen, c.people = now, len(t.people) > 0 && len(t.pending) == 0
+	if whole && (healthy || c.people) {
+		c.calm = c.waited(now)
+	}
+}
+
+// lost notes an object that is not healthy.
+func (c *course) lost(report manifests.Health, now time.Time) {
+	if _, was := c.good[report.ID]; was {
+		c.flaps[report.ID]++
+		delete(c.good, report.ID)
+	}
+	if report.Bearing == manifests.Patient {
+		delete(c.ill, report.ID)
+	} else if c.ill[report.ID].IsZero() {
+		c.ill[report.ID] = now
+	}
+}
+
+// found notes a healthy object. One that watches saw become healthy since it was seen so has not been healthy all the
+// time.
+func (c *course) found(report manifests.Health, now time.Time) {
+	delete(c.ill, report.ID)
+	since, was := c.good[report.ID]
+	switch {
+	case was && report.Since.After(since):
+		c.flaps[report.ID]++
+		c.good[report.ID] = report.Since
+	case !was && report.Since.IsZero():
+		c.good[report.ID] = now
+	case !was:
+		c.good[report.ID] = report.Since
+	}
+}
+
+// moment is where the release stands.
+func (c *course) moment(now time.Time) moment {
+	m := moment{waited: c.waited(now), calm: c.calm, flaps: c.flaps}
+	if !c.steady.IsZero() {
+		m.stable = now.Sub(c.steady)
+	}
+	return m
+}
+
+// spared takes from objects that ailed before the release came what they mean for it, until they are healthy.
+func (c *course) spared(reports []manifests.Health) []manifests.Health {
+	if len(c.ailing) == 0 {
+		return reports
+	}
+	spared := make([]manifests.Health, len(reports))
+	for i, report := range reports {
+		spared[i] = report
+		switch ails := slices.Contains(c.ailing, report.ID); {
+		case ails && report.Condition == manifests.Healthy:
+			c.ailing = manifests.Without(c.ailing, []manifests.ID{report.ID})
+		case ails:
+			spared[i].Bearing = manifests.None
+			spared[i].Message = "it had failed before this release, which does not change it; " + report.Message
+		}
+	}
+	return spared
+}
