@@ -97,9 +97,9 @@ func (e explainCommand) run(cmd *cobra.Command, s *stored) error {
 
 // view prepares a look at a release's objects; with none, at what bears the Sync's labels in its namespace.
 func (s *stored) view(release *manifests.Release) (*cluster.View, error) {
-	apply := s.sync.Spec.Apply
-	apply.ServiceAccountName = "" // a person looks with his own rights
-	objects, err := s.cluster.Objects(types.NamespacedName{Namespace: s.sync.Namespace, Name: s.sync.Name}, apply)
+	spec := s.sync.Spec
+	spec.Apply.ServiceAccountName = "" // a person looks with his own rights
+	objects, err := s.cluster.Objects(types.NamespacedName{Namespace: s.sync.Namespace, Name: s.sync.Name}, spec)
 	if err != nil {
 		return nil, err
 	}

@@ -1,9 +1,11 @@
 package cluster
 
 import (
+	"fmt"
 	"slices"
 	gosync "sync"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/belay-gitops/belay/manifests"
@@ -42,7 +44,10 @@ func (c *compiled) of(sync types.NamespacedName, expressions []v1alpha1.HealthEx
 	}
 	made := ruling{of: slices.Clone(expressions)}
 	var err error
-	if made.rules, err = health.Compile(list); err != nil {
+	if made.rules, err = health.Compile(list); err == nil {
+		err = unseen(expressions)
+	}
+	if err != nil {
 		made.rules, made.err = health.Rules{}, &Error{Reason: "InvalidExpression", Detail: "spec.health." + err.Error()}
 	}
 	if c.known == nil {
@@ -50,6 +55,20 @@ func (c *compiled) of(sync types.NamespacedName, expressions []v1alpha1.HealthEx
 	}
 	c.known[sync] = made
 	return made.rules, made.err
+}
+
+// unseen refuses expressions on kinds of which no more than the metadata is watched: they would never be asked.
+func unseen(expressions []v1alpha1.HealthExpression) error {
+	for i, e := range expressions {
+		version, err := schema.ParseGroupVersion(e.APIVersion)
+		if err != nil {
+			return err
+		}
+		if statusless[kind{Group: version.Group, Kind: e.Kind}] {
+			return fmt.Errorf("expressions[%d].kind: belay watches no more of a %s than its metadata, it is healthy once it is there: take the entry out", i, e.Kind)
+		}
+	}
+	return nil
 }
 
 // forget lets go of a Sync's rules.
