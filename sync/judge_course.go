@@ -18,6 +18,7 @@ type course struct {
 	seen   time.Time     // the last pass
 	people bool          // people alone were waited for then
 	stood  time.Duration // for how long people alone were waited for, in all
+	isCalm bool          // all was healthy then, or people alone were waited for
 	calm   time.Duration // see moment
 	steady time.Time     // since when all is healthy; zero if it is not
 
@@ -63,7 +64,8 @@ func (c *course) note(reports []manifests.Health, whole bool, now time.Time) {
 	}
 	t := tallyOf(reports)
 	c.seen, c.people = now, len(t.people) > 0 && len(t.pending) == 0
-	if whole && (healthy || c.people) {
+	wasCalm := c.isCalm // up to now, for otherwise there would have been a pass
+	if c.isCalm = whole && (healthy || c.people); c.isCalm || wasCalm {
 		c.calm = c.waited(now)
 	}
 }

@@ -15,6 +15,12 @@ func TestJudge(t *testing.T) {
 	crashing := manifests.Health{ID: id("crashing"), Condition: manifests.Unhealthy, Reason: "CrashLoopBackOff", Message: "exit code 1"}
 	starting := manifests.Health{ID: id("starting"), Condition: manifests.Progressing, Message: "is starting"}
 	pulling := manifests.Health{ID: id("pulling"), Condition: manifests.Progressing, Reason: "ErrImagePull"}
+	paused := manifests.Health{ID: id("paused"), Condition: manifests.Suspended, Bearing: manifests.Patient, Message: "spec.paused is true"}
+	asleep := manifests.Health{ID: id("asleep"), Condition: manifests.Suspended, Message: "spec.suspend is true"}
+	ignored := manifests.Health{ID: id("ignored"), Condition: manifests.Unhealthy, Reason: "BackoffLimitExceeded", Bearing: manifests.None}
+	unknown := manifests.Health{ID: id("unknown"), Condition: manifests.Unknown}
+	service := manifests.Health{ID: manifests.ID{Kind: "Service", Namespace: "shop", Name: "front"}, Condition: manifests.Progressing, Reason: "NoEndpoints"}
+	turning := manifests.Health{ID: id("turning"), Condition: manifests.Progressing, Message: "cannot be scheduled", Again: 7 * time.Second}
 	p := patience{timeout: time.Minute, stableFor: 10 * time.Second}
 
 	for _, test := range []struct {
@@ -41,6 +47,25 @@ func TestJudge(t *testing.T) {
 			Verdict{Decision: Bad, Reason: "CrashLoopBackOff", Message: "Pod/shop/crashing: CrashLoopBackOff: exit code 1"}},
 		{"one failed is bad at the timeout too, for its own reason", []manifests.Health{pulling, crashing}, time.Hour, 0,
 			Verdict{Decision: Bad, Reason: "CrashLoopBackOff", Message: "Pod/shop/crashing: CrashLoopBackOff: exit code 1"}},
+		{"people are waited for without a deadline", []manifests.Health{well, paused}, time.Hour, 0,
+			Verdict{Open, "Suspended", "1 of 2 objects healthy, waiting for people to go on with Pod/shop/paused: spec.paused is true", 0}},
+		{"and the others have theirs meanwhile", []manifests.Health{paused, starting}, 20 * time.Second, 0,
+			Verdict{Open, "Progressing", "0 of 2 objects healthy, waiting for Pod/shop/starting: is starting", 40 * time.Second}},
+		{"which ends", []manifests.Health{paused, starting}, time.Minute, 0,
+			Verdict{Decision: Bad, Reason: "TimedOut", Message: "not healthy within 1m0s: Pod/shop/starting: is starting"}},
+		{"and one of them may fail", []manifests.Health{paused, crashing}, time.Minute, 0,
+			Verdict{Decision: Bad, Reason: "CrashLoopBackOff", Message: "Pod/shop/crashing: CrashLoopBackOff: exit code 1"}},
+		{"what is suspended on purpose, and what does not count, is good", []manifests.Health{asleep, ignored}, time.Minute, 10 * time.Second, Verdict{Decision: Good}},
+		{"what nobody knows is waited for", []manifests.Health{unknown}, 0, 0,
+			Verdict{Open, "Progressing", "0 of 1 objects healthy, waiting for Pod/shop/unknown: Unknown", time.Minute}},
+		{"what turns by itself is looked at then", []manifests.Health{turning, starting}, 50 * time.Second, 0,
+			Verdict{Open, "Progressing", "0 of 2 objects healthy, waiting for Pod/shop/turning: cannot be scheduled", 7 * time.Second}},
+		{"but not after the timeout", []manifests.Health{turning}, 55 * time.Second, 0,
+			Verdict{Open, "Progressing", "0 of 1 objects healthy, waiting for Pod/shop/turning: cannot be scheduled", 5 * time.Second}},
+		{"and also while people are waited for", []manifests.Health{{Condition: manifests.Healthy, Again: time.Second}, paused}, 0, 0,
+			Verdict{Open, "Suspended", "1 of 2 objects healthy, waiting for people to go on with Pod/shop/paused: spec.paused is true", time.Second}},
+		{"a workload is told before the Service in front of it", []manifests.Health{service, starting}, 0, 0,
+			Verdict{Open, "Progressing", "0 of 2 objects healthy, waiting for Pod/shop/starting: is starting", time.Minute}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if diff := cmp.Diff(test.want, judge(test.reports, moment{waited: test.waited, stable: test.stable}, p)); diff != "" {

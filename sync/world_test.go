@@ -40,8 +40,9 @@ type world struct {
 	missingFor time.Duration // how old the last answer of Missing could be
 
 	live     map[manifests.ID]map[string]any
-	stuck    map[manifests.ID]bool // by a finalizer
-	well     map[manifests.ID]bool // healthy, whatever they run
+	stuck    map[manifests.ID]bool             // by a finalizer
+	well     map[manifests.ID]bool             // healthy, whatever they run
+	is       map[manifests.ID]manifests.Health // how they are, until they are written again
 	drifted  bool
 	releases map[int]string // number → the release as JSON, for it must survive as text
 	records  []manifests.Record
@@ -61,7 +62,7 @@ func newWorld() *world {
 		now:  time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		tree: map[string]fs.FS{}, seen: map[string]time.Time{},
 		tags: map[string]string{}, away: map[string]fault{}, gone: map[string]bool{}, bare: map[string]bool{},
-		live: map[manifests.ID]map[string]any{}, stuck: map[manifests.ID]bool{}, well: map[manifests.ID]bool{},
+		live: map[manifests.ID]map[string]any{}, stuck: map[manifests.ID]bool{}, well: map[manifests.ID]bool{}, is: map[manifests.ID]manifests.Health{},
 		releases: map[int]string{}, refuse: map[string]error{},
 	}
 }
@@ -285,7 +286,10 @@ func (c inCluster) Known(context.Context) ([]manifests.ID, error) {
 func (c inCluster) Apply(_ context.Context, objects []manifests.Object, _ bool) error {
 	var refused error
 	for _, object := range objects {
-		err := c.call("Apply", object.ID().String(), func() { c.live[object.ID()] = object.Unstructured().Object })
+		err := c.call("Apply", object.ID().String(), func() {
+			c.live[object.ID()] = object.Unstructured().Object
+			delete(c.is, object.ID())
+		})
 		if err != nil {
 			refused = err
 		}
@@ -329,6 +333,9 @@ func (c inCluster) Health(_ context.Context, ids []manifests.ID, closely bool) (
 		text, _ := json.Marshal(c.live[id]["spec"])
 		switch {
 		case c.well[id]:
+		case c.is[id].Condition != "":
+			report = c.is[id]
+			report.ID = id
 		case c.live[id] == nil:
 			report = manifests.Health{ID: id, Condition: manifests.Progressing, Reason: "NotFound", Message: "it is not in the cluster"}
 		case strings.Contains(string(text), "bad"):
