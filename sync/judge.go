@@ -37,6 +37,10 @@ type patience struct {
 	stableFor time.Duration // how long it must stay so
 }
 
+// failingStands is how long an object that is no workload has to have failed before that counts. Most of them have
+// controllers that try again, and fail while what they refer to in the same commit, a Secret or a Service, is on its way.
+const failingStands = 10 * time.Second
+
 // flapsTooOften is how often an object may stop being healthy again and still be taken for disturbed from outside.
 const flapsTooOften = 3
 
@@ -50,6 +54,8 @@ type moment struct {
 	stable time.Duration
 	// flaps is how often each object has been healthy, and then not.
 	flaps map[manifests.ID]int
+	// failing is for how long each object has failed without a break.
+	failing map[manifests.ID]time.Duration
 }
 
 // deadline is when patience with what is not healthy ends. A release that was all healthy and is disturbed then, as by
@@ -63,11 +69,11 @@ func (m moment) deadline(timeout time.Duration, flapping bool) time.Duration {
 }
 
 // judge says what makes a release good: every object healthy, without a break for stableFor. One failed object
-// makes it bad at once, for waiting does not mend it; so does the end of the patience with one that is on its way
-// ([moment.deadline]). Time spent being stable does not count against the timeout. What only people can bring on has no
+// makes it bad, for waiting does not mend it: a workload at once, another once it stands and no workload that it may
+// wait for is on its way ([tallyOf]). So does the end of the patience with one that is on its way ([moment.deadline]). Time spent being stable does not count against the timeout. What only people can bring on has no
 // deadline.
 func judge(reports []manifests.Health, m moment, p patience) Verdict {
-	t := tallyOf(reports)
+	t := tallyOf(reports, m.failing)
 	switch {
 	case len(t.failed) > 0:
 		first := telling(t.failed)
@@ -143,15 +149,21 @@ type tally struct {
 	again                   time.Duration // when the first of them would be judged otherwise by itself; 0 for never
 }
 
-func tallyOf(reports []manifests.Health) tally {
+// tallyOf sorts reports. What has failed and is no workload is pending until it has failed for failingStands, and
+// until no workload is on its way.
+func tallyOf(reports []manifests.Health, failing map[manifests.ID]time.Duration) tally {
 	t := tally{reports: reports}
+	var others []manifests.Health // failed, and no workloads
+	awaited := false
 	for _, report := range reports {
-		if report.Again > 0 && (t.again == 0 || report.Again < t.again) {
-			t.again = report.Again
-		}
+		t.turns(report.Again)
+		isWorkload := workloads[report.ID.GroupKind()]
+		awaited = awaited || isWorkload && !report.Good() && !report.Bad()
 		switch {
-		case report.Bad():
+		case report.Bad() && isWorkload:
 			t.failed = append(t.failed, report)
+		case report.Bad():
+			others = append(others, report)
 		case report.Good():
 		case report.Bearing == manifests.Patient:
 			t.people = append(t.people, report)
@@ -159,7 +171,23 @@ func tallyOf(reports []manifests.Health) tally {
 			t.pending = append(t.pending, report)
 		}
 	}
+	for _, report := range others {
+		left := failingStands - failing[report.ID]
+		if left <= 0 && !awaited {
+			t.failed = append(t.failed, report)
+			continue
+		}
+		t.pending = append(t.pending, report)
+		t.turns(left)
+	}
 	return t
+}
+
+// turns notes that something would be judged otherwise after so long.
+func (t *tally) turns(after time.Duration) {
+	if after > 0 && (t.again == 0 || after < t.again) {
+		t.again = after
+	}
 }
 
 // open leaves the question open for as long as wait, 0 for no end, or until an object is judged otherwise by itself.
@@ -176,6 +204,17 @@ func allHealthy(reports []manifests.Health) bool {
 	return !slices.ContainsFunc(reports, func(h manifests.Health) bool { return !h.Good() })
 }
 
+// workloads are the kinds with pods of their own. What they say of a failure is last.
+var workloads = map[schema.GroupKind]bool{
+	{Kind: "Pod"}:                        true,
+	{Kind: "ReplicationController"}:      true,
+	{Group: "apps", Kind: "Deployment"}:  true,
+	{Group: "apps", Kind: "StatefulSet"}: true,
+	{Group: "apps", Kind: "DaemonSet"}:   true,
+	{Group: "apps", Kind: "ReplicaSet"}:  true,
+	{Group: "batch", Kind: "Job"}:        true,
+}
+
 // followers are kinds that become healthy because others do: what holds them up is told of those.
 var followers = map[schema.GroupKind]bool{
 	{Kind: "Service"}:   true,
@@ -187,10 +226,13 @@ var followers = map[schema.GroupKind]bool{
 	{Group: "apiregistration.k8s.io", Kind: "APIService"}:   true,
 }
 
-// telling is the object that tells most of why a release is not healthy: a workload before the Service in front of it,
-// then one with a reason; otherwise the first.
+// telling is the object that tells most of why a release is not healthy: one that has failed, then a workload before the
+// Service in front of it, then one with a reason; otherwise the first.
 func telling(reports []manifests.Health) manifests.Health {
 	rank := func(h manifests.Health) (rank int) {
+		if h.Condition != manifests.Unhealthy {
+			rank += 4
+		}
 		if followers[h.ID.GroupKind()] {
 			rank += 2
 		}

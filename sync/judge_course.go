@@ -24,13 +24,15 @@ type course struct {
 
 	good  map[manifests.ID]time.Time // of healthy objects: since when, as far as that is known
 	ill   map[manifests.ID]time.Time // of the others, but for those that wait for people: since when passes saw them so
+	fails map[manifests.ID]time.Time // of those that have failed, likewise
 	flaps map[manifests.ID]int       // see moment
 }
 
 // begin starts the time in which a release has to become healthy.
 func (s *Syncer) begin(as int, ailing []manifests.ID) {
 	s.memory.course = course{release: as, begun: s.Clock(), ailing: ailing,
-		good: map[manifests.ID]time.Time{}, ill: map[manifests.ID]time.Time{}, flaps: map[manifests.ID]int{}}
+		good: map[manifests.ID]time.Time{}, ill: map[manifests.ID]time.Time{}, fails: map[manifests.ID]time.Time{},
+		flaps: map[manifests.ID]int{}}
 	s.memory.fights = fights{}
 }
 
@@ -45,6 +47,11 @@ func (c *course) note(reports []manifests.Health, whole bool, now time.Time) {
 	}
 	healthy, since := true, time.Time{}
 	for _, report := range reports {
+		if !report.Bad() {
+			delete(c.fails, report.ID)
+		} else if c.fails[report.ID].IsZero() {
+			c.fails[report.ID] = now
+		}
 		if !report.Good() {
 			healthy = false
 			c.lost(report, now)
@@ -62,7 +69,7 @@ func (c *course) note(reports []manifests.Health, whole bool, now time.Time) {
 	case since.After(c.steady):
 		c.steady = since
 	}
-	t := tallyOf(reports)
+	t := tallyOf(reports, nil)
 	c.seen, c.people = now, len(t.people) > 0 && len(t.pending) == 0
 	wasCalm := c.isCalm // up to now, for otherwise there would have been a pass
 	if c.isCalm = whole && (healthy || c.people); c.isCalm || wasCalm {
@@ -101,11 +108,20 @@ func (c *course) found(report manifests.Health, now time.Time) {
 
 // moment is where the release stands.
 func (c *course) moment(now time.Time) moment {
-	m := moment{waited: c.waited(now), calm: c.calm, flaps: c.flaps}
+	m := moment{waited: c.waited(now), calm: c.calm, flaps: c.flaps, failing: c.failing(now)}
 	if !c.steady.IsZero() {
 		m.stable = now.Sub(c.steady)
 	}
 	return m
+}
+
+// failing is for how long objects have failed.
+func (c *course) failing(now time.Time) map[manifests.ID]time.Duration {
+	failing := map[manifests.ID]time.Duration{}
+	for id, since := range c.fails {
+		failing[id] = now.Sub(since)
+	}
+	return failing
 }
 
 // spared takes from objects that ailed before the release came what they mean for it, until they are healthy.

@@ -21,6 +21,11 @@ func TestJudge(t *testing.T) {
 	unknown := manifests.Health{ID: id("unknown"), Condition: manifests.Unknown}
 	service := manifests.Health{ID: manifests.ID{Kind: "Service", Namespace: "shop", Name: "front"}, Condition: manifests.Progressing, Reason: "NoEndpoints"}
 	turning := manifests.Health{ID: id("turning"), Condition: manifests.Progressing, Message: "cannot be scheduled", Again: 7 * time.Second}
+	certificate := func(name string) manifests.Health {
+		return manifests.Health{ID: manifests.ID{Group: "cert-manager.io", Kind: "Certificate", Namespace: "shop", Name: name}, Condition: manifests.Unhealthy, Reason: "SecretNotFound"}
+	}
+	erring, erred := certificate("erring"), certificate("erred")
+	failing := map[manifests.ID]time.Duration{erring.ID: 6 * time.Second, erred.ID: 10 * time.Second}
 	p := patience{timeout: time.Minute, stableFor: 10 * time.Second}
 
 	for _, test := range []struct {
@@ -66,9 +71,21 @@ func TestJudge(t *testing.T) {
 			Verdict{Open, "Suspended", "1 of 2 objects healthy, waiting for people to go on with Pod/shop/paused: spec.paused is true", time.Second}},
 		{"a workload is told before the Service in front of it", []manifests.Health{service, starting}, 0, 0,
 			Verdict{Open, "Progressing", "0 of 2 objects healthy, waiting for Pod/shop/starting: is starting", time.Minute}},
+		{"what is no workload and has failed may yet be tried again by its controller", []manifests.Health{well, erring}, 0, 0,
+			Verdict{Open, "Progressing", "1 of 2 objects healthy, waiting for Certificate/shop/erring: SecretNotFound", 4 * time.Second}},
+		{"it is bad once that stands", []manifests.Health{well, erred}, 0, 0,
+			Verdict{Decision: Bad, Reason: "SecretNotFound", Message: "Certificate/shop/erred: SecretNotFound"}},
+		{"but not while a workload is on its way, which it may wait for", []manifests.Health{starting, erred}, 0, 0,
+			Verdict{Open, "Progressing", "0 of 2 objects healthy, waiting for Certificate/shop/erred: SecretNotFound", time.Minute}},
+		{"nor while people are waited for", []manifests.Health{paused, erred}, 0, 0,
+			Verdict{Open, "Progressing", "0 of 2 objects healthy, waiting for Certificate/shop/erred: SecretNotFound", time.Minute}},
+		{"what is no workload and on its way is not waited for", []manifests.Health{service, erred}, 0, 0,
+			Verdict{Decision: Bad, Reason: "SecretNotFound", Message: "Certificate/shop/erred: SecretNotFound"}},
+		{"at the timeout what has failed is told first", []manifests.Health{pulling, erring}, time.Minute, 0,
+			Verdict{Decision: Bad, Reason: "TimedOut", Message: "not healthy within 1m0s: Certificate/shop/erring: SecretNotFound"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, judge(test.reports, moment{waited: test.waited, stable: test.stable}, p)); diff != "" {
+			if diff := cmp.Diff(test.want, judge(test.reports, moment{waited: test.waited, stable: test.stable, failing: failing}, p)); diff != "" {
 				t.Error(diff)
 			}
 		})

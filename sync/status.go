@@ -197,7 +197,7 @@ func (o Outcome) conditions(status *v1alpha1.Status, generation int64, now time.
 		}
 	}
 	if o.Reports != nil {
-		health := judge(o.Reports, moment{}, patience{timeout: time.Hour})
+		health := judge(o.Reports, moment{failing: standing(o.Reports)}, patience{timeout: time.Hour})
 		if health.Decision == Good {
 			set(v1alpha1.Healthy, metav1.ConditionTrue, "Healthy", allWell(o.Reports))
 		} else {
@@ -211,6 +211,15 @@ func (o Outcome) conditions(status *v1alpha1.Status, generation int64, now time.
 	default:
 		set(v1alpha1.WasUndone, metav1.ConditionFalse, "NotRolledBack", "")
 	}
+}
+
+// standing takes every failure for one that stands.
+func standing(reports []manifests.Health) map[manifests.ID]time.Duration {
+	failing := map[manifests.ID]time.Duration{}
+	for _, report := range reports {
+		failing[report.ID] = failingStands
+	}
+	return failing
 }
 
 // allWell says that all objects are healthy, and how those are that do not count.

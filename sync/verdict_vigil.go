@@ -33,7 +33,7 @@ func (s *Syncer) watchOn(ctx context.Context, want Want, state State, out *Outco
 	s.memory.course.note(reports, true, now)
 	until := s.memory.vigil.since.Add(want.Spec.Health.WatchFor.Duration)
 	out.WatchedUntil = until
-	verdict := overlook(reports, s.memory.course.ill, span{now: now, until: until}, patienceOf(want))
+	verdict := overlook(reports, &s.memory.course, span{now: now, until: until}, patienceOf(want))
 	switch {
 	case verdict.Decision == Bad:
 		return s.refuse(ctx, want, state, verdict, out)
@@ -59,12 +59,12 @@ func (s *Syncer) endVigil(ctx context.Context, want Want, record manifests.Recor
 type span struct{ now, until time.Time }
 
 // overlook judges a kept release that is watched on: bad when an object fails, or is not healthy for the timeout without
-// a break; good once the time is over. An object that was not healthy then has the rest of its timeout. Ill is since
-// when each object is not healthy.
-func overlook(reports []manifests.Health, ill map[manifests.ID]time.Time, s span, p patience) Verdict {
-	t := tallyOf(reports)
+// a break; good once the time is over. An object that was not healthy then has the rest of its timeout.
+func overlook(reports []manifests.Health, c *course, s span, p patience) Verdict {
+	ill, m := c.ill, c.moment(s.now)
+	t := tallyOf(reports, m.failing)
 	if len(t.failed) > 0 {
-		return judge(t.failed, moment{}, p)
+		return judge(t.failed, m, p)
 	}
 	wait, waits := s.until.Sub(s.now), s.now.Before(s.until)
 	var overdue []manifests.Health
