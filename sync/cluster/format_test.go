@@ -185,13 +185,14 @@ func TestTheVersionBeforeReadsWhatThisOneWrites(t *testing.T) {
 	for n := 1; n <= 3; n++ {
 		release := goldenRelease(t, n)
 		release.Resolved = map[string]manifests.Resolution{"a:1": {At: time.Unix(1, 0), Credentials: "Secret shop/registry", Release: 1}}
+		release.Ailing = release.Adopted
 		if err := journal.Store(t.Context(), release); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for i, outcome := range goldenOutcomes[:2] {
 		outcome.Healthy, outcome.To, outcome.Request, outcome.Thawed = true, 1, "2026-11-21T10:00:00Z", true
-		outcome.Suspects = manifests.Pins{"a:1": "a@sha256:01"}
+		outcome.Suspects, outcome.Watching = manifests.Pins{"a:1": "a@sha256:01"}, true
 		if err := journal.Mark(t.Context(), i+1, outcome); err != nil {
 			t.Fatal(err)
 		}
@@ -209,6 +210,16 @@ func TestTheVersionBeforeReadsWhatThisOneWrites(t *testing.T) {
 	}
 	if len(api.all()) != 3 {
 		t.Errorf("%d Secrets, want 3", len(api.all()))
+	}
+	again, _ := journalOn(t, api.all()...)
+	records, err := again.Records(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, record := range records {
+		if diff := cmp.Diff(goldenRelease(t, i+1).Adopted, record.Ailing); diff != "" || record.Outcome.Watching != (i < 2) {
+			t.Errorf("the record of release %d is not read back as it was written: %+v", i+1, record)
+		}
 	}
 }
 
