@@ -1,3 +1,5 @@
+// FAULTS, Health: flapping; pod evicted, node drained.
+
 package sync
 
 import (

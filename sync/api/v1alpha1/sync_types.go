@@ -281,22 +281,25 @@ type Target struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.stableFor) || duration(self.stableFor) >= duration('0s')",message="stableFor is not negative"
 // +kubebuilder:validation:XValidation:rule="!has(self.watchFor) || duration(self.watchFor) >= duration('0s')",message="watchFor is not negative"
 type HealthChecks struct {
-	// Timeout is how long a release may take to become healthy.
+	// Timeout is how long a release may take to become healthy. One that was healthy and is disturbed, as by a node that is
+	// drained, has it anew from its last healthy moment, up to twice the timeout in all, but not what flaps: three times
+	// healthy, and then not. Time in which people alone are waited for does not count.
 	// +kubebuilder:default="5m"
 	Timeout metav1.Duration `json:"timeout,omitempty"`
 	// StableFor is how long it must then stay healthy, without a break, before it is kept.
 	// +kubebuilder:default="10s"
 	StableFor metav1.Duration `json:"stableFor,omitempty"`
-	// WatchFor is how long a kept release is watched on: it is rolled back, too, if it turns bad within this time. What has
-	// left Git is deleted after it.
+	// WatchFor is how long a kept release is watched on: it is rolled back, too, if it turns bad within this time, or is not
+	// healthy for the timeout. What has left Git is deleted after it. An agent that is restarted watches for it anew.
 	// +kubebuilder:default="0s"
 	// +optional
 	WatchFor metav1.Duration `json:"watchFor,omitzero"`
-	// Expressions say of kinds that belay does not know how they are, in CEL, and overrule what it knows.
+	// Expressions say of kinds that belay does not know how they are, in CEL, and overrule what it knows. While one of them
+	// is wrong, nothing new is deployed.
 	// +optional
 	// +kubebuilder:validation:MaxItems=100
 	Expressions []HealthExpression `json:"expressions,omitempty"`
-	// Ignore names objects that a release is not judged by.
+	// Ignore names objects that a release is not judged by. How they are is told all the same.
 	// +optional
 	// +kubebuilder:validation:MaxItems=100
 	Ignore []Target `json:"ignore,omitempty"`
