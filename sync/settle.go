@@ -56,12 +56,22 @@ func (s *Syncer) carry(ctx context.Context, want Want, record manifests.Record, 
 	if s.memory.watched != as {
 		s.begin(as)
 	}
+	verdict, err := s.runHooks(ctx, want, manifests.HookBefore, record, as)
+	if err != nil {
+		return s.lasting(want, err)
+	}
+	if verdict.Decision != Good {
+		return verdict, nil
+	}
 	if _, err := s.write(ctx, want, record, as); err != nil {
 		return s.lasting(want, err)
 	}
-	verdict, err := s.observe(ctx, want, record, as, out)
+	verdict, err = s.observe(ctx, want, record, as, out)
 	if err == nil && verdict.Decision == Open {
 		err = s.Cluster.ReplacePods(ctx, s.memory.listed.ids, as < 0)
+	}
+	if err == nil && verdict.Decision == Good {
+		verdict, err = s.runHooks(ctx, want, manifests.HookAfter, record, as)
 	}
 	if err != nil {
 		return s.lasting(want, err)
@@ -75,7 +85,7 @@ var outages = []string{"ClusterUnavailable", "WatchFailed", "Error"}
 // lasting tells an error that decides on a release from one that leaves it open.
 func (s *Syncer) lasting(want Want, err error) (Verdict, error) {
 	problem := problemOf(err)
-	left := want.Spec.Health.Timeout.Duration - s.Clock().Sub(s.memory.since)
+	left := want.Spec.Health.Timeout.Duration - s.memory.hooks.waited(s.memory.since, s.Clock())
 	switch {
 	case problem.isOfJournal():
 		return Verdict{Decision: Open}, err
@@ -92,10 +102,19 @@ func (s *Syncer) lasting(want Want, err error) (Verdict, error) {
 // all the same, if all of it is really there.
 func (s *Syncer) hope(ctx context.Context, want Want, state State, out *Outcome) (Verdict, error) {
 	record := *state.Newest
+	if barred, err := s.barred(ctx, record); err != nil || barred {
+		return Verdict{Decision: Bad, Reason: record.Outcome.Reason, Message: record.Outcome.Message}, err
+	}
 	if _, err := s.write(ctx, want, record, record.Number); err != nil {
 		return Verdict{Decision: Open}, err
 	}
 	verdict, err := s.observe(ctx, want, record, record.Number, out)
+	if err == nil && verdict.Decision == Good && record.Outcome.Reason == hookFailed {
+		return Verdict{Decision: Bad, Reason: record.Outcome.Reason, Message: record.Outcome.Message}, nil
+	}
+	if err == nil && verdict.Decision == Good {
+		verdict, err = s.runHooks(ctx, want, manifests.HookAfter, record, record.Number)
+	}
 	if err == nil && verdict.Decision == Good {
 		err = s.keep(ctx, want, record, out)
 	}
@@ -139,10 +158,13 @@ func (s *Syncer) observe(ctx context.Context, want Want, record manifests.Record
 		return Verdict{Decision: Open}, err
 	}
 	wasKept := record.Outcome.WasKept()
-	reports, err := s.Cluster.Health(ctx, listed.expected(wasKept), as < 0 || !wasKept)
+	expected := listed.expected(wasKept)
+	// Hooks are asked for as well, since pods are watched in the namespaces of what is.
+	reports, err := s.Cluster.Health(ctx, slices.Concat(expected, s.memory.hooks.running), as < 0 || !wasKept)
 	if err != nil {
 		return Verdict{Decision: Open}, err
 	}
+	reports = reports[:len(expected)]
 	out.Reports = reports
 	if s.memory.watched != as {
 		s.begin(as)
@@ -155,7 +177,7 @@ func (s *Syncer) observe(ctx context.Context, want Want, record manifests.Record
 	if p := s.memory.progress; p.waiting && p.release == as && allHealthy(begun) {
 		return Verdict{Decision: Open, Reason: "Progressing", Message: "the next wave comes now", Wait: time.Millisecond}, nil
 	}
-	return judge(begun, now.Sub(s.memory.since), now.Sub(s.memory.healthySince), patience{
+	return judge(begun, s.memory.hooks.waited(s.memory.since, now), now.Sub(s.memory.healthySince), patience{
 		timeout:   want.Spec.Health.Timeout.Duration,
 		stableFor: want.Spec.Health.StableFor.Duration,
 	}), nil

@@ -64,8 +64,9 @@ type memory struct {
 	healthySince time.Time // since when all of it is healthy
 	settling     failures  // of writing, reading and deleting
 	progress     progress  // of writing, where waves wait
-	fights       fights    // with others, over the same fields
-	removal      removal   // of a deleted Sync's objects
+	hooks        hooking
+	fights       fights  // with others, over the same fields
+	removal      removal // of a deleted Sync's objects
 
 	listed   listing
 	spec     v1alpha1.Images // what listed was told under

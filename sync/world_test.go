@@ -238,6 +238,9 @@ func (c inCluster) Differing(_ context.Context, objects manifests.Set, _ bool) (
 	}
 	for _, object := range objects.Objects() {
 		id := object.ID()
+		if object.Hook() != manifests.NoHook {
+			continue
+		}
 		if same(c.live[id], object.Unstructured().Object) {
 			continue
 		}
@@ -339,6 +342,52 @@ func (c inCluster) Health(_ context.Context, ids []manifests.ID, closely bool) (
 		reports = append(reports, report)
 	}
 	return reports, nil
+}
+
+// RunHooks makes Jobs whose image says how they are, as Health tells it: what is healthy is complete.
+func (c inCluster) RunHooks(ctx context.Context, jobs []manifests.Object, run string) ([]manifests.Health, error) {
+	var ids []manifests.ID
+	for _, job := range jobs {
+		id := job.ID()
+		ids = append(ids, id)
+		if live := (&unstructured.Unstructured{Object: c.live[id]}); live.Object != nil && live.GetAnnotations()[manifests.AnnotationRun] == run {
+			continue
+		}
+		err := c.call("RunHook", id.String()+" "+run, func() {
+			u := job.Unstructured()
+			unstructured.SetNestedField(u.Object, run, "metadata", "annotations", manifests.AnnotationRun)
+			c.live[id] = u.Object
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return c.Health(ctx, ids, true)
+}
+
+// EndHooks takes Jobs away that have a TTL.
+func (c inCluster) EndHooks(_ context.Context, jobs []manifests.Object) error {
+	for _, job := range jobs {
+		if spec, _ := job.Unstructured().Object["spec"].(map[string]any); spec["ttlSecondsAfterFinished"] != nil {
+			delete(c.live, job.ID())
+		}
+	}
+	return nil
+}
+
+func (c inCluster) StopHooks(_ context.Context, ids []manifests.ID, run string) ([]manifests.ID, error) {
+	for _, id := range ids {
+		u := unstructured.Unstructured{Object: c.live[id]}
+		text, _ := json.Marshal(c.live[id])
+		if u.Object == nil || u.GetAnnotations()[manifests.AnnotationRun] == "" || u.GetAnnotations()[manifests.AnnotationRun] == run ||
+			!strings.Contains(string(text), "slow") || c.well[id] {
+			continue
+		}
+		if err := c.call("StopHook", id.String(), func() { delete(c.live, id) }); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
 }
 
 func (c inCluster) ReplacePods(context.Context, []manifests.ID, bool) error {
@@ -552,7 +601,7 @@ func survives(do func()) (survived bool) {
 // writes tells the calls that change the cluster or the journal.
 func writes(call string) bool {
 	verb, _, _ := strings.Cut(call, " ")
-	return slices.Contains([]string{"Store", "Mark", "Drop", "Apply", "Delete", "LetGo"}, verb)
+	return slices.Contains([]string{"Store", "Mark", "Drop", "Apply", "Delete", "LetGo", "RunHook", "StopHook"}, verb)
 }
 
 // asks tells the calls to Git and the registry, and those that render.

@@ -71,7 +71,11 @@ func (t trial) run(ctx context.Context, object manifests.Object) (outcome, error
 		return none, err
 	}
 	w := write{mapping: mapping, object: object, insist: t.insist, trial: true}
-	if live := t.live[id]; live != nil {
+	live := t.live[id]
+	switch {
+	case live != nil && object.Hook() != manifests.NoHook:
+		return t.hook(ctx, w, live)
+	case live != nil:
 		return t.over(ctx, w, live)
 	}
 	if object.CreatedOnly() {
@@ -86,6 +90,9 @@ func (t trial) run(ctx context.Context, object manifests.Object) (outcome, error
 	}
 	if owner.Name != "" && owner != t.sync {
 		return none, t.contested(ctx, object, owner)
+	}
+	if object.Hook() != manifests.NoHook {
+		return t.hook(ctx, w, nil)
 	}
 	return t.anew(ctx, w)
 }
