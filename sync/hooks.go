@@ -124,7 +124,7 @@ func (s *Syncer) runHooks(ctx context.Context, want Want, stage manifests.Hook, 
 	if err != nil {
 		return Verdict{Decision: Open}, err
 	}
-	if err := s.beginHooks(ctx, record, as); err != nil {
+	if err := s.beginHooks(ctx, listed, as); err != nil {
 		return Verdict{Decision: Open}, err
 	}
 	h := &s.memory.hooks
@@ -157,8 +157,8 @@ func (s *Syncer) runHooks(ctx context.Context, want Want, stage manifests.Hook, 
 }
 
 // beginHooks reads which hooks have run, where another run begins or this process has just come to it.
-func (s *Syncer) beginHooks(ctx context.Context, record manifests.Record, as int) error {
-	run := runOf(record.Number, as)
+func (s *Syncer) beginHooks(ctx context.Context, listed listing, as int) error {
+	run := runOf(listed.number, as)
 	if s.memory.hooks.run == run {
 		return nil
 	}
@@ -170,7 +170,9 @@ func (s *Syncer) beginHooks(ctx context.Context, record manifests.Record, as int
 	if noted := find(records, max(as, -as)); noted != nil {
 		s.memory.hooks.done = noted.Outcome.Hooks
 	}
-	return nil
+	return s.Cluster.EndHooks(ctx, slices.DeleteFunc(slices.Clone(listed.hooks), func(o manifests.Object) bool {
+		return !slices.Contains(s.memory.hooks.done, o.ID())
+	}))
 }
 
 // stopHooks ends the hooks of other runs: those of a release that was interrupted, and those of one that is gone back from.
