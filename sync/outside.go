@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/belay-gitops/belay/manifests"
 	"github.com/belay-gitops/belay/sync/api/v1alpha1"
 )
@@ -77,6 +79,9 @@ type Cluster interface {
 	// StopHooks deletes those of ids that are hooks, made for another run, and not finished yet. It names those that are
 	// there still.
 	StopHooks(ctx context.Context, ids []manifests.ID, run string) ([]manifests.ID, error)
+	// Reachable is the Syncs named, those that they depend on, and so on, by their full names; what is not there is left
+	// out. It makes no request.
+	Reachable(ctx context.Context, on []v1alpha1.Dependency) (map[types.NamespacedName]v1alpha1.Sync, error)
 	// Health tells how each object is, from watches; closely, while a release is judged, with the pods behind the
 	// workloads.
 	Health(ctx context.Context, ids []manifests.ID, closely bool) ([]manifests.Health, error)

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/belay-gitops/belay/manifests"
 	"github.com/belay-gitops/belay/sync/api/v1alpha1"
@@ -43,7 +44,8 @@ type world struct {
 	stuck    map[manifests.ID]bool // by a finalizer
 	well     map[manifests.ID]bool // healthy, whatever they run
 	drifted  bool
-	releases map[int]string // number → the release as JSON, for it must survive as text
+	syncs    map[types.NamespacedName]v1alpha1.Sync // others
+	releases map[int]string                         // number → the release as JSON, for it must survive as text
 	records  []manifests.Record
 
 	calls   []string
@@ -388,6 +390,11 @@ func (c inCluster) StopHooks(_ context.Context, ids []manifests.ID, run string) 
 		}
 	}
 	return nil, nil
+}
+
+// Reachable is all Syncs of the world.
+func (c inCluster) Reachable(context.Context, []v1alpha1.Dependency) (map[types.NamespacedName]v1alpha1.Sync, error) {
+	return c.syncs, nil
 }
 
 func (c inCluster) ReplacePods(context.Context, []manifests.ID, bool) error {

@@ -98,6 +98,9 @@ func Run(ctx context.Context, config *rest.Config, options AgentOptions, start f
 		return err
 	}
 	cluster.handover.syncs = mgr.GetClient()
+	if err := indexDependencies(ctx, mgr.GetFieldIndexer()); err != nil {
+		return fmt.Errorf("preparing the agent: %w", err)
+	}
 	if err := mgr.Add(manager.RunnableFunc(cluster.Start)); err != nil {
 		return err
 	}
@@ -152,6 +155,10 @@ func control(mgr manager.Manager, options AgentOptions, queue *queue, passes Pas
 	}
 	asked := predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
 	err = loop.Watch(source.Kind[client.Object](mgr.GetCache(), &v1alpha1.Sync{}, &handler.EnqueueRequestForObject{}, asked))
+	if err != nil {
+		return err
+	}
+	err = loop.Watch(source.Kind(mgr.GetCache(), client.Object(&v1alpha1.Sync{}), callDependents(mgr.GetClient())))
 	if err != nil {
 		return err
 	}
