@@ -60,8 +60,9 @@ type Cluster interface {
 	// tried as well, are not among that. An error is about all that it refused. Fields that another manager holds are refused; insist overrules the others, for what
 	// was this Sync's before.
 	Differing(ctx context.Context, objects manifests.Set, insist bool) (manifests.Changes, error)
-	// Apply writes objects side by side, as Differing answered them.
-	Apply(ctx context.Context, objects []manifests.Object, insist bool) error
+	// Apply writes objects side by side, as Differing answered them. An error that is about nothing but what those need that
+	// it answers, a webhook or an API that does not answer yet, puts them off: all else is written.
+	Apply(ctx context.Context, objects []manifests.Object, insist bool) (putOff []manifests.Object, err error)
 	// Delete deletes what is there of ids and belongs to this Sync. Objects that people asked to keep, those that hold
 	// data, and those that another Sync wants, are let go of. What it answers counts also with an error.
 	Delete(ctx context.Context, ids []manifests.ID) (manifests.Deletion, error)

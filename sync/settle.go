@@ -64,7 +64,7 @@ func (s *Syncer) carry(ctx context.Context, want Want, record manifests.Record, 
 		return verdict, nil
 	}
 	if _, err := s.write(ctx, want, record, as); err != nil {
-		return s.lasting(want, err)
+		return s.unwritten(ctx, want, record, as, out, err)
 	}
 	verdict, err = s.observe(ctx, want, record, as, out)
 	if err == nil && verdict.Decision == Open {
@@ -77,6 +77,17 @@ func (s *Syncer) carry(ctx context.Context, want Want, record manifests.Record, 
 		return s.lasting(want, err)
 	}
 	return verdict, nil
+}
+
+// unwritten is the verdict while not all of a release can be written. What is there may be bad already: where the backend of
+// a webhook crashes, what that webhook refuses is not waited for.
+func (s *Syncer) unwritten(ctx context.Context, want Want, record manifests.Record, as int, out *Outcome, err error) (Verdict, error) {
+	if len(s.memory.progress.putOff.tiers) > 0 {
+		if verdict, unseen := s.observe(ctx, want, record, as, out); unseen == nil && verdict.Decision == Bad && verdict.Reason != "TimedOut" {
+			return verdict, nil
+		}
+	}
+	return s.lasting(want, err)
 }
 
 // outages are the reasons of errors that say nothing of a release: nobody is rolled back for them.

@@ -287,15 +287,21 @@ func (c inCluster) Known(context.Context) ([]manifests.ID, error) {
 	return ids, c.call("Known", "", nil)
 }
 
-func (c inCluster) Apply(_ context.Context, objects []manifests.Object, _ bool) error {
-	var refused error
+func (c inCluster) Apply(_ context.Context, objects []manifests.Object, _ bool) (putOff []manifests.Object, refused error) {
+	final := false
 	for _, object := range objects {
 		err := c.call("Apply", object.ID().String(), func() { c.live[object.ID()] = object.Unstructured().Object })
 		if err != nil {
 			refused = err
+			reason := problemOf(err).Reason
+			final = final || reason != "WebhookUnavailable" && reason != "UnknownKind"
+			putOff = append(putOff, object)
 		}
 	}
-	return refused
+	if final {
+		putOff = nil
+	}
+	return putOff, refused
 }
 
 func (c inCluster) Delete(_ context.Context, ids []manifests.ID) (manifests.Deletion, error) {

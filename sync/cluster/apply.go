@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"context"
+	"errors"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,11 +15,26 @@ import (
 	"github.com/belay-gitops/belay/manifests"
 )
 
-// Apply writes objects side by side. All of them are tried, whatever becomes of the others.
-func (o *Objects) Apply(ctx context.Context, objects []manifests.Object, insist bool) error {
+// Apply writes objects side by side. All of them are tried, whatever becomes of the others. Those are put off that need a
+// webhook or an API which does not answer yet, if nothing worse was met.
+func (o *Objects) Apply(ctx context.Context, objects []manifests.Object, insist bool) (putOff []manifests.Object, err error) {
 	errs := make([]error, len(objects))
 	each(len(objects), func(i int) { errs[i] = o.applyOne(ctx, objects[i], insist) })
-	return all(errs)
+	for i, err := range errs {
+		if err != nil && !passes(err) {
+			return nil, all(errs)
+		}
+		if err != nil {
+			putOff = append(putOff, objects[i])
+		}
+	}
+	return putOff, all(errs)
+}
+
+// passes tells the refusals that are over once a pod runs, or a CRD is established.
+func passes(err error) bool {
+	var refusal *Error
+	return errors.As(err, &refusal) && slices.Contains([]string{"WebhookUnavailable", "APIUnavailable", "UnknownKind"}, refusal.Reason)
 }
 
 func (o *Objects) applyOne(ctx context.Context, object manifests.Object, insist bool) error {
