@@ -141,6 +141,7 @@ func (p *passes) syncerFor(s *v1alpha1.Sync) (*syncer, error) {
 	if err != nil {
 		return nil, err
 	}
+	objects.After(known.objects)
 	known.objects, known.Cluster = objects, objects
 	known.source.spec = s.Spec.Source
 	return known, nil

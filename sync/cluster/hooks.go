@@ -248,7 +248,10 @@ func (t trial) hook(ctx context.Context, w write, live *unstructured.Unstructure
 	_, err := t.resource(w.mapping, id.Namespace).Create(ctx, u, metav1.CreateOptions{
 		DryRun: []string{metav1.DryRunAll}, FieldManager: FieldManager, FieldValidation: metav1.FieldValidationStrict,
 	})
-	if reason, _ := class(err); err != nil && reason == "AdmissionDenied" && !isInvalidItself(err) {
+	if err == nil {
+		return result, nil
+	}
+	if reason, _ := class(err); reason == "AdmissionDenied" && !isInvalidItself(err) {
 		return result, nil // it may be the name that a policy does not like
 	}
 	return result, describe(w.object.String(), id.Kind, err)
