@@ -98,9 +98,6 @@ func Run(ctx context.Context, config *rest.Config, options AgentOptions, start f
 		return err
 	}
 	cluster.handover.syncs = mgr.GetClient()
-	if err := indexDependencies(ctx, mgr.GetFieldIndexer()); err != nil {
-		return fmt.Errorf("preparing the agent: %w", err)
-	}
 	if err := mgr.Add(manager.RunnableFunc(cluster.Start)); err != nil {
 		return err
 	}
@@ -158,7 +155,7 @@ func control(mgr manager.Manager, options AgentOptions, queue *queue, passes Pas
 	if err != nil {
 		return err
 	}
-	err = loop.Watch(source.Kind(mgr.GetCache(), client.Object(&v1alpha1.Sync{}), callDependents(mgr.GetClient())))
+	err = loop.Watch(source.Kind(mgr.GetCache(), client.Object(&v1alpha1.Sync{}), newDependents().handler()))
 	if err != nil {
 		return err
 	}

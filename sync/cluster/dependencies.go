@@ -2,10 +2,14 @@ package cluster
 
 import (
 	"context"
+	"maps"
 	"slices"
+	gosync "sync"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -47,37 +51,57 @@ func (o *Objects) Reachable(ctx context.Context, on []v1alpha1.Dependency) (map[
 	return found, nil
 }
 
-// dependsOn is the index of Syncs by what they depend on.
-const dependsOn = "spec.dependsOn"
-
-// indexDependencies has a cache keep that index.
-func indexDependencies(ctx context.Context, indexer client.FieldIndexer) error {
-	return indexer.IndexField(ctx, &v1alpha1.Sync{}, dependsOn, func(object client.Object) []string {
-		sync, ok := object.(*v1alpha1.Sync)
-		if !ok {
-			return nil
-		}
-		var names []string
-		for _, d := range sync.Spec.DependsOn {
-			names = append(names, d.FullName(sync.Namespace).String())
-		}
-		slices.Sort(names)
-		return slices.Compact(names)
-	})
+// dependents is the Syncs by what they depend on, as their watch tells it. An index of the agent's cache would be the same,
+// but that cannot be had before the API server knows what a Sync is.
+type dependents struct {
+	mu gosync.Mutex
+	on map[types.NamespacedName][]types.NamespacedName        // a Sync's dependencies
+	of map[types.NamespacedName]map[types.NamespacedName]bool // a dependency's Syncs
 }
 
-// callDependents calls the Syncs that depend on one that has changed.
-func callDependents(syncs client.Reader) handler.EventHandler {
-	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, changed client.Object) []reconcile.Request {
-		var list v1alpha1.SyncList
-		// It reads memory: the only errors are those of a cache that is ending, or of an index that is not there.
-		if err := syncs.List(ctx, &list, client.MatchingFields{dependsOn: client.ObjectKeyFromObject(changed).String()}); err != nil {
-			return nil
+func newDependents() *dependents {
+	return &dependents{on: map[types.NamespacedName][]types.NamespacedName{}, of: map[types.NamespacedName]map[types.NamespacedName]bool{}}
+}
+
+// saw notes what a Sync depends on, and answers which ones depend on it.
+func (d *dependents) saw(sync types.NamespacedName, on []v1alpha1.Dependency) []types.NamespacedName {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, other := range d.on[sync] {
+		if delete(d.of[other], sync); len(d.of[other]) == 0 {
+			delete(d.of, other)
 		}
-		var requests []reconcile.Request
-		for _, dependent := range list.Items {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&dependent)})
+	}
+	delete(d.on, sync)
+	for _, dependency := range on {
+		other := dependency.FullName(sync.Namespace)
+		if d.of[other] == nil {
+			d.of[other] = map[types.NamespacedName]bool{}
 		}
-		return requests
-	})
+		d.of[other][sync] = true
+		d.on[sync] = append(d.on[sync], other)
+	}
+	return slices.Collect(maps.Keys(d.of[sync]))
+}
+
+// requests is a controller's queue of passes.
+type requests = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// handler calls the Syncs that depend on one that has changed.
+func (d *dependents) handler() handler.EventHandler {
+	call := func(object client.Object, on []v1alpha1.Dependency, queue requests) {
+		for _, dependent := range d.saw(client.ObjectKeyFromObject(object), on) {
+			queue.AddAfter(reconcile.Request{NamespacedName: dependent}, gathering)
+		}
+	}
+	changed := func(object client.Object, queue requests) {
+		if sync, ok := object.(*v1alpha1.Sync); ok {
+			call(sync, sync.Spec.DependsOn, queue)
+		}
+	}
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, queue requests) { changed(e.Object, queue) },
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, queue requests) { changed(e.ObjectNew, queue) },
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, queue requests) { call(e.Object, nil, queue) },
+	}
 }

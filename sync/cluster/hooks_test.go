@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/belay-gitops/belay/manifests"
-	"github.com/belay-gitops/belay/sync/api/v1alpha1"
 )
 
 func TestAHookIsWaitedForUntilItIsComplete(t *testing.T) {
@@ -113,19 +112,5 @@ func TestTheGroupsOfAPIServicesArePlacedByTheirManifests(t *testing.T) {
 	))
 	if diff := cmp.Diff(map[string]bool{"metrics.example.org": true}, groups); diff != "" {
 		t.Error(diff)
-	}
-}
-
-func TestDependenciesAreNamedInFull(t *testing.T) {
-	for _, test := range []struct {
-		dependency v1alpha1.Dependency
-		want       string
-	}{
-		{v1alpha1.Dependency{Name: "base"}, "shop/base"},
-		{v1alpha1.Dependency{Name: "base", Namespace: "infra"}, "infra/base"},
-	} {
-		if got := test.dependency.FullName("shop").String(); got != test.want {
-			t.Errorf("%+v is %s", test.dependency, got)
-		}
 	}
 }
