@@ -1,3 +1,5 @@
+// FAULTS, Apply: dependency not kept, missing, in a circle.
+
 package sync
 
 import (
