@@ -2,6 +2,7 @@ package sync
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,7 +20,17 @@ const (
 )
 
 // dependencyWait says why a release has to wait for other Syncs. A change of theirs calls this one.
-type dependencyWait struct{ reason, message string }
+type dependencyWait struct {
+	reason, message string
+	unseen          types.NamespacedName // the Sync that has to look at its repository first, if that is it
+}
+
+// dependent is a Sync that depends on others, and the commit that it is to start a release of.
+type dependent struct {
+	name   types.NamespacedName
+	spec   v1alpha1.Spec
+	commit string
+}
 
 func (d dependencyWait) Error() string { return d.message }
 
@@ -30,19 +41,29 @@ func (d dependencyWait) Describe() (string, bool, time.Duration) {
 }
 
 // dependencies tells whether a new release of a Sync may start: nil if each Sync that it depends on is kept, as its present
-// spec and its newest commit have it. Known is all Syncs that can be reached from it, by their names.
-func dependencies(self types.NamespacedName, on []v1alpha1.Dependency, known map[types.NamespacedName]v1alpha1.Sync) error {
-	if cycle := cycleOf(self, on, known); cycle != nil {
-		return dependencyWait{DependencyCycle, fmt.Sprintf("spec.dependsOn goes round in a circle, so that none of these can be first: %s",
-			tellPath(self, cycle))}
+// spec and its newest commit have it. One that follows the same ref of the same repository has to have seen the same commit:
+// what came with one push goes in order. Known is all Syncs that can be reached from it, by their names.
+func dependencies(self dependent, known map[types.NamespacedName]v1alpha1.Sync) error {
+	if cycle := cycleOf(self.name, self.spec.DependsOn, known); cycle != nil {
+		return dependencyWait{reason: DependencyCycle, message: fmt.Sprintf(
+			"spec.dependsOn goes round in a circle, so that none of these can be first: %s", tellPath(self.name, cycle))}
 	}
-	for _, name := range namesOf(self, on) {
+	for _, name := range namesOf(self.name, self.spec.DependsOn) {
 		other, there := known[name]
 		if why := unready(other, there); why != "" {
-			return dependencyWait{DependencyNotReady, fmt.Sprintf("waiting for Sync %s, which %s", name, why)}
+			return dependencyWait{reason: DependencyNotReady, message: fmt.Sprintf("waiting for Sync %s, which %s", name, why)}
+		}
+		if follows(self.spec.Source, other.Spec.Source) && other.Status.Wanted.Commit != self.commit {
+			return dependencyWait{DependencyNotReady, fmt.Sprintf("waiting for Sync %s, which has not looked at commit %s yet", name, short(self.commit)), name}
 		}
 	}
 	return nil
+}
+
+// follows tells whether two Syncs follow the same ref of the same repository.
+func follows(a, b v1alpha1.Source) bool {
+	url := func(s v1alpha1.Source) string { return strings.TrimSuffix(strings.TrimSuffix(s.URL, "/"), ".git") }
+	return url(a) == url(b) && a.Ref == b.Ref
 }
 
 // unready says what keeps a Sync from being what others can build upon; "" if nothing does.
@@ -133,9 +154,14 @@ func (s *Syncer) depend(ctx context.Context, want Want) error {
 	if err != nil {
 		return err
 	}
-	err = dependencies(types.NamespacedName{Namespace: s.Namespace, Name: s.Name}, on, known)
-	if err != nil {
-		s.memory.waits = err.Error()
+	self := dependent{types.NamespacedName{Namespace: s.Namespace, Name: s.Name}, want.Spec, s.memory.head}
+	if err = dependencies(self, known); err == nil {
+		return nil
+	}
+	s.memory.waits = err.Error()
+	if wait := (dependencyWait{}); errors.As(err, &wait) && wait.unseen.Name != "" && s.memory.asked != s.memory.waits {
+		s.memory.asked = s.memory.waits // once
+		s.Cluster.AskToLook(wait.unseen)
 	}
 	return err
 }

@@ -28,6 +28,15 @@ func keptSync(changes ...func(*v1alpha1.Sync)) v1alpha1.Sync {
 	return s
 }
 
+func from(url, branch string) func(*v1alpha1.Sync) {
+	return func(s *v1alpha1.Sync) { s.Spec.Source.URL, s.Spec.Source.Ref.Branch = url, branch }
+}
+
+// at makes a Sync want, and have, a commit.
+func at(commit string) func(*v1alpha1.Sync) {
+	return func(s *v1alpha1.Sync) { s.Status.Wanted.Commit, s.Status.Deployed.Commit = commit, commit }
+}
+
 // on makes a Sync depend on others.
 func on(names ...string) func(*v1alpha1.Sync) {
 	return func(s *v1alpha1.Sync) { s.Spec.DependsOn = dependOn(names...) }
@@ -75,6 +84,11 @@ func TestDependencies(t *testing.T) {
 			"DependencyNotReady: waiting for Sync shop/base, which is Pending"},
 		{"with a newer commit", []string{"base"}, syncs{"shop/base": keptSync(func(s *v1alpha1.Sync) { s.Status.Wanted.Commit = "abcdef0123" })},
 			"DependencyNotReady: waiting for Sync shop/base, which has commit abcdef0 to deploy first"},
+		{"of the same repository, at the same commit", []string{"base"}, syncs{"shop/base": keptSync(from("https://git/a/", "main"))}, ""},
+		{"of another ref of it", []string{"base"}, syncs{"shop/base": keptSync(from("https://git/a", "stable"), at("abcdef0123"))}, ""},
+		{"of another repository", []string{"base"}, syncs{"shop/base": keptSync(from("https://git/b", "main"), at("abcdef0123"))}, ""},
+		{"of the same repository, at another commit", []string{"base"}, syncs{"shop/base": keptSync(from("https://git/a.git", "main"), at("abcdef0123"))},
+			"DependencyNotReady: waiting for Sync shop/base, which has not looked at commit 9f2c1e7 yet"},
 		{"itself", []string{"shop"}, syncs{"shop/shop": keptSync(on("shop"))},
 			"DependencyCycle: spec.dependsOn goes round in a circle, so that none of these can be first: shop → shop"},
 		{"each other", []string{"base"}, syncs{"shop/base": keptSync(on("shop")), "shop/shop": keptSync(on("base"))},
@@ -92,7 +106,8 @@ func TestDependencies(t *testing.T) {
 				known[types.NamespacedName{Namespace: namespace, Name: name}] = s
 			}
 			got := ""
-			if err := dependencies(types.NamespacedName{Namespace: "shop", Name: "shop"}, dependOn(test.on...), known); err != nil {
+			self := keptSync(on(test.on...), from("https://git/a", "main"))
+			if err := dependencies(dependent{types.NamespacedName{Namespace: "shop", Name: "shop"}, self.Spec, "9f2c1e7000"}, known); err != nil {
 				got = fmt.Sprintf("%s: %s", problemOf(err).Reason, err)
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
@@ -216,5 +231,22 @@ func TestACycleIsAnErrorUntilASpecChanges(t *testing.T) {
 		t.Error(asked)
 	}
 	a.syncs[base] = keptSync()
+	a.until("v2", manifests.Kept)
+}
+
+func TestADependencyOfTheSameRepositoryIsAskedToLookOnce(t *testing.T) {
+	a := waiting(t)
+	same := from(a.spec.Source.URL, "")
+	a.syncs[base] = keptSync(same, at("v1"))
+	for range 5 {
+		a.passAfter(time.Second)
+	}
+	if ready := a.ready(); ready.Reason != DependencyNotReady || !strings.Contains(ready.Message, "has not looked at commit v2 yet") {
+		t.Errorf("%+v", ready)
+	}
+	if asked := only(a.calls, func(call string) bool { return call == "AskToLook shop/base" }); len(asked) != 1 {
+		t.Error(asked)
+	}
+	a.syncs[base] = keptSync(same, at("v2"))
 	a.until("v2", manifests.Kept)
 }

@@ -83,6 +83,8 @@ type Cluster interface {
 	// Reachable is the Syncs named, those that they depend on, and so on, by their full names; what is not there is left
 	// out. It makes no request.
 	Reachable(ctx context.Context, on []v1alpha1.Dependency) (map[types.NamespacedName]v1alpha1.Sync, error)
+	// AskToLook has another Sync look at its repository now.
+	AskToLook(sync types.NamespacedName)
 	// Health tells how each object is, from watches; closely, while a release is judged, with the pods behind the
 	// workloads.
 	Health(ctx context.Context, ids []manifests.ID, closely bool) ([]manifests.Health, error)

@@ -51,6 +51,7 @@ type memory struct {
 	built       input // what there is a decision on
 	disposition Disposition
 	waits       string   // for which other Sync, told; empty if for none
+	asked       string   // for which of it that one was asked to look
 	refused     *Problem // why built could not be deployed
 	commit      manifests.Commit
 

@@ -403,6 +403,8 @@ func (c inCluster) Reachable(context.Context, []v1alpha1.Dependency) (map[types.
 	return c.syncs, nil
 }
 
+func (c inCluster) AskToLook(sync types.NamespacedName) { _ = c.call("AskToLook", sync.String(), nil) }
+
 func (c inCluster) ReplacePods(context.Context, []manifests.ID, bool) error {
 	return c.call("ReplacePods", "", nil)
 }

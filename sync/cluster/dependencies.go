@@ -51,6 +51,15 @@ func (o *Objects) Reachable(ctx context.Context, on []v1alpha1.Dependency) (map[
 	return found, nil
 }
 
+// AskToLook has another Sync look at its repository now.
+func (o *Objects) AskToLook(sync types.NamespacedName) {
+	h := o.cluster.handover
+	h.mu.Lock()
+	h.of(sync).asked = true
+	h.mu.Unlock()
+	h.notify(sync)
+}
+
 // dependents is the Syncs by what they depend on, as their watch tells it. An index of the agent's cache would be the same,
 // but that cannot be had before the API server knows what a Sync is.
 type dependents struct {
