@@ -44,6 +44,9 @@ const (
 	AnnotationHook = "belay.dev/hook"
 	// AnnotationHookOnRollback set to "enabled" has a hook run for a rollback, too.
 	AnnotationHookOnRollback = "belay.dev/hook-on-rollback"
+	// AnnotationRun says on the Job of a hook, in the cluster alone, what it was made for: the release's number, or that and
+	// "-rollback-to-" and the number of the release that was gone back to.
+	AnnotationRun = "belay.dev/run"
 )
 
 // ID names an object in a cluster, whatever version it is read in.

@@ -110,6 +110,13 @@ func (o Object) Wave() int {
 // Unstructured is a copy of the object's content.
 func (o Object) Unstructured() *unstructured.Unstructured { return o.content.DeepCopy() }
 
+// With is a copy of the object with change applied to it.
+func (o Object) With(change func(*unstructured.Unstructured)) Object {
+	u := o.Unstructured()
+	change(u)
+	return Object{File: o.File, content: u}
+}
+
 // String names the object and its file: "Deployment/shop/cart (deploy/cart.yaml)".
 func (o Object) String() string {
 	if o.File == "" {

@@ -40,6 +40,8 @@ func (o Object) CheckPolicy() error {
 	}
 	if hook := o.Hook(); hook != NoHook && o.ID().GroupKind() != job {
 		return fmt.Errorf("%s: %s: a hook is a Job", AnnotationHook, hook)
+	} else if hook != NoHook && o.CreatedOnly() {
+		return fmt.Errorf("%s: %s: a hook is made anew for each release: leave %s out", AnnotationHook, hook, AnnotationSSA)
 	}
 	if wave, ok := annotations[AnnotationWave]; ok {
 		if _, err := strconv.Atoi(wave); err != nil {

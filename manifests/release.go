@@ -125,6 +125,8 @@ type Outcome struct {
 	// Suspects are the pins of a refused release that differ from those of the release gone back to, for the same
 	// image: what moved, and failed.
 	Suspects Pins `json:"suspects,omitempty"`
+	// Hooks names the hooks that have run: for the release, or for the rollback where that is under way.
+	Hooks []ID `json:"hooks,omitempty"`
 	// Thawed says that somebody has asked for a new try since.
 	Thawed bool `json:"thawed,omitempty"`
 }

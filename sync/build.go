@@ -78,6 +78,9 @@ func (s *Syncer) placed(ctx context.Context, objects manifests.Set) (manifests.S
 	if err != nil {
 		return manifests.Set{}, err
 	}
+	if placed, err = placed.WithoutAggregatedRules(); err != nil {
+		return manifests.Set{}, err
+	}
 	return placed.OwnedBy(s.Namespace, s.Name)
 }
 

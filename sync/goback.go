@@ -54,6 +54,7 @@ func (s *Syncer) goBack(ctx context.Context, want Want, out *Outcome) error {
 		return err
 	}
 	s.memory.written, s.memory.course, s.memory.progress, s.memory.disposition = 0, course{}, progress{}, Hold
+	s.memory.hooks = hooking{}
 	if to.Number == record.Number {
 		s.memory.built = input{} // Git may want just that
 	}

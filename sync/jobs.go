@@ -13,7 +13,7 @@ func passing(objects manifests.Set) []manifests.ID {
 	var jobs []manifests.ID
 	for _, o := range objects.Objects() {
 		id := o.ID()
-		if id.Group != "batch" || id.Kind != "Job" {
+		if !isJob(id) || o.Hook() != manifests.NoHook {
 			continue
 		}
 		spec, _ := o.Unstructured().Object["spec"].(map[string]any)
@@ -23,6 +23,8 @@ func passing(objects manifests.Set) []manifests.ID {
 	}
 	return jobs
 }
+
+func isJob(id manifests.ID) bool { return id.Group == "batch" && id.Kind == "Job" }
 
 // done names the Jobs of a new release that the kept one has run, word for word.
 func done(release, kept manifests.Set) []manifests.ID {

@@ -18,6 +18,7 @@ type course struct {
 	seen   time.Time     // the last pass
 	people bool          // people alone were waited for then
 	stood  time.Duration // for how long people alone were waited for, in all
+	hooks  time.Duration // for how long hooks were
 	isCalm bool          // all was healthy then, or people alone were waited for
 	calm   time.Duration // see moment
 	steady time.Time     // since when all is healthy; zero if it is not
@@ -36,8 +37,8 @@ func (s *Syncer) begin(as int, ailing []manifests.ID) {
 	s.memory.fights = fights{}
 }
 
-// waited is the time that a release has had, without that in which people alone were waited for.
-func (c *course) waited(now time.Time) time.Duration { return now.Sub(c.begun) - c.stood }
+// waited is the time that a release has had, without that in which people alone were waited for, or hooks.
+func (c *course) waited(now time.Time) time.Duration { return max(now.Sub(c.begun)-c.stood-c.hooks, 0) }
 
 // note notes how the objects are. Where only those of the first waves are known, whole is false: that they are
 // healthy is no calm of the release.

@@ -160,6 +160,30 @@ func TestAKillAtAnyMomentOrphansNothing(t *testing.T) {
 			},
 			end: (*agent).settle, want: liveV1, holds: true,
 		},
+		{
+			name: "of a good release with hooks that take themselves away",
+			start: func(t testing.TB) *agent {
+				a := kept(t)
+				a.tags["acme/job:1"] = "sha256:job"
+				a.pushGood()
+				a.push("v2", config("vars", "2"), web("cart", "acme/cart:2"), config("new", "2"), passingHook("migrate", "before"), passingHook("smoke", "after"))
+				return a
+			},
+			end: (*agent).settle, want: liveV2,
+		},
+		{
+			name: "of a release that a hook refuses, back to one that has hooks",
+			start: func(t testing.TB) *agent {
+				a := kept(t)
+				a.tags["acme/job:1"], a.tags["acme/job:2"] = "sha256:job", "sha256:bad"
+				a.push("v2", config("vars", "1"), web("cart", "acme/cart:1"), config("old", "1"), passingHook("migrate", "before", manifests.AnnotationHookOnRollback, "enabled"))
+				a.until("v2", manifests.Kept)
+				a.tags["acme/cart:2"] = "sha256:two"
+				a.push("v3", config("vars", "2"), web("cart", "acme/cart:2"), hook("smoke", "after", "acme/job:2"))
+				return a
+			},
+			end: (*agent).settle, want: liveV1, holds: true,
+		},
 	} {
 		t.Run(scenario.name, func(t *testing.T) {
 			kills := 0

@@ -17,8 +17,11 @@ type listing struct {
 	unpinned []v1alpha1.UnpinnedImage
 	waves    map[manifests.ID]int
 
+	hooks []manifests.Object // of ids; they are not judged as objects at rest
+	jobs  []manifests.ID     // that may run as hooks, of this release or of one before
+
 	// Of ids: Jobs that need not be there, those that need not once the release is kept, and objects whose health is
-	// nobody's business, for Git says to leave them alone.
+	// nobody's business, for Git says to leave them alone, or that of a stage of its own, as hooks'.
 	done, passing, aside []manifests.ID
 }
 
@@ -42,10 +45,11 @@ func listingOf(release manifests.Release) listing {
 	listed := listing{
 		number: release.Number, ids: release.Objects.IDs(), pins: release.Pins, resolved: release.Resolved,
 		waves: map[manifests.ID]int{}, done: release.Done, passing: passing(release.Objects),
+		hooks: hooksOf(release.Objects), jobs: hookJobs(release),
 	}
 	for _, o := range release.Objects.Objects() {
 		listed.waves[o.ID()] = o.Wave()
-		if o.LeftAlone() || o.CreatedOnly() {
+		if o.LeftAlone() || o.CreatedOnly() || o.Hook() != manifests.NoHook {
 			listed.aside = append(listed.aside, o.ID())
 		}
 	}

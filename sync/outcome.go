@@ -109,6 +109,9 @@ func (s *Syncer) next(want Want, out Outcome) time.Duration {
 	if f := s.memory.settling; f.last != nil {
 		wait = min(wait, f.until.Sub(now))
 	}
+	if off := s.memory.progress.putOff; len(off.tiers) > 0 {
+		wait = min(wait, off.failures.until.Sub(now))
+	}
 	if s.memory.fights.pausing(now) {
 		wait = min(wait, s.memory.fights.until.Sub(now))
 	}

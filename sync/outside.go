@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/belay-gitops/belay/manifests"
 	"github.com/belay-gitops/belay/sync/api/v1alpha1"
 )
@@ -54,12 +56,13 @@ type PinRequest struct {
 type Cluster interface {
 	// Place gives every object the namespace that it is going to live in.
 	Place(ctx context.Context, objects manifests.Set) (manifests.Set, error)
-	// Differing lets the API server try each object without writing it, and answers what would change. An error is
-	// about all that it refused. Fields that another manager holds are refused; insist overrules the others, for what
+	// Differing lets the API server try each object without writing it, and answers what would change; hooks, which are
+	// tried as well, are not among that. An error is about all that it refused. Fields that another manager holds are refused; insist overrules the others, for what
 	// was this Sync's before.
 	Differing(ctx context.Context, objects manifests.Set, insist bool) (manifests.Changes, error)
-	// Apply writes objects side by side, as Differing answered them.
-	Apply(ctx context.Context, objects []manifests.Object, insist bool) error
+	// Apply writes objects side by side, as Differing answered them. An error that is about nothing but what those need that
+	// it answers, a webhook or an API that does not answer yet, puts them off: all else is written.
+	Apply(ctx context.Context, objects []manifests.Object, insist bool) (putOff []manifests.Object, err error)
 	// Delete deletes what is there of ids and belongs to this Sync. Objects that people asked to keep, those that hold
 	// data, and those that another Sync wants, are let go of. What it answers counts also with an error.
 	Delete(ctx context.Context, ids []manifests.ID) (manifests.Deletion, error)
@@ -68,6 +71,20 @@ type Cluster interface {
 	// Known names the objects that bear this Sync's labels, of all kinds. It costs a request for each kind, and is for when
 	// the journal does not tell any more.
 	Known(ctx context.Context) ([]manifests.ID, error)
+	// RunHooks sees to it that each of jobs has been made for a run, where one that was made for another has to go first, and
+	// tells how they are: healthy once complete. It does not wait. So that none is taken away before the journal has noted
+	// that it ran, spec.ttlSecondsAfterFinished counts from EndHooks on.
+	RunHooks(ctx context.Context, jobs []manifests.Object, run string) ([]manifests.Health, error)
+	// EndHooks says that it is noted that hooks have run.
+	EndHooks(ctx context.Context, jobs []manifests.Object) error
+	// StopHooks deletes those of ids that are hooks, made for another run, and not finished yet. It names those that are
+	// there still.
+	StopHooks(ctx context.Context, ids []manifests.ID, run string) ([]manifests.ID, error)
+	// Reachable is the Syncs named, those that they depend on, and so on, by their full names; what is not there is left
+	// out. It makes no request.
+	Reachable(ctx context.Context, on []v1alpha1.Dependency) (map[types.NamespacedName]v1alpha1.Sync, error)
+	// AskToLook has another Sync look at its repository now.
+	AskToLook(sync types.NamespacedName)
 	// Health tells how each object is, from watches; closely, while a release is judged, with the pods behind the
 	// workloads.
 	Health(ctx context.Context, ids []manifests.ID, closely bool) ([]manifests.Health, error)

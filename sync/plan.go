@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -26,8 +27,9 @@ type Wave struct {
 // has.
 func plan(release manifests.Release, differing []manifests.Object) Plan {
 	waves := map[int][][]manifests.Object{}
+	served := servedBy(release.Objects.IDs())
 	for _, o := range differing {
-		number, t := o.Wave(), tier(o.ID().GroupKind())
+		number, t := o.Wave(), served.tier(o.ID().GroupKind())
 		if waves[number] == nil {
 			waves[number] = make([][]manifests.Object, lastTier+1)
 		}
@@ -58,7 +60,8 @@ const (
 	workloadTier          // everything else of Kubernetes' own
 	customTier            // what the workloads before it look after: their finalizers need somebody to take them off
 	admissionTier         // what would refuse the objects before it if its backend is not up yet
-	lastTier       = admissionTier
+	servedTier            // what only an API server can take that an APIService before leads to
+	lastTier       = servedTier
 )
 
 var tiers = map[schema.GroupKind]int{
@@ -88,7 +91,7 @@ var tiers = map[schema.GroupKind]int{
 	{Group: "admissionregistration.k8s.io", Kind: "MutatingWebhookConfiguration"}:     admissionTier,
 	{Group: "admissionregistration.k8s.io", Kind: "ValidatingAdmissionPolicyBinding"}: admissionTier,
 	{Group: "admissionregistration.k8s.io", Kind: "MutatingAdmissionPolicyBinding"}:   admissionTier,
-	{Group: "apiregistration.k8s.io", Kind: "APIService"}:                             admissionTier,
+	apiService: admissionTier,
 }
 
 // kubernetes are the API groups of Kubernetes itself. The kinds of all others are made by CRDs or other API servers.
@@ -98,6 +101,30 @@ var kubernetes = map[string]bool{
 	"events.k8s.io": true, "flowcontrol.apiserver.k8s.io": true, "networking.k8s.io": true, "node.k8s.io": true, "policy": true,
 	"rbac.authorization.k8s.io": true, "resource.k8s.io": true, "scheduling.k8s.io": true, "storage.k8s.io": true,
 	"storagemigration.k8s.io": true,
+}
+
+// served is API groups, with objects of theirs to write, that APIServices among the same objects lead to.
+type served map[string]bool
+
+// servedBy reads them off the names of APIServices, which are "version.group".
+func servedBy(ids []manifests.ID) served {
+	groups := served{}
+	for _, id := range ids {
+		if id.GroupKind() == apiService {
+			_, group, _ := strings.Cut(id.Name, ".")
+			groups[group] = true
+		}
+	}
+	return groups
+}
+
+var apiService = schema.GroupKind{Group: "apiregistration.k8s.io", Kind: "APIService"}
+
+func (s served) tier(kind schema.GroupKind) int {
+	if s[kind.Group] && !kubernetes[kind.Group] {
+		return servedTier
+	}
+	return tier(kind)
 }
 
 func tier(kind schema.GroupKind) int {
@@ -113,8 +140,9 @@ func tier(kind schema.GroupKind) int {
 // undoing orders IDs for deletion, tier after tier: the last one first.
 func undoing(ids []manifests.ID) [][]manifests.ID {
 	byTier := make([][]manifests.ID, lastTier+1)
+	served := servedBy(ids)
 	for _, id := range ids {
-		t := lastTier - tier(id.GroupKind())
+		t := lastTier - served.tier(id.GroupKind())
 		byTier[t] = append(byTier[t], id)
 	}
 	return slices.DeleteFunc(byTier, func(ids []manifests.ID) bool { return len(ids) == 0 })

@@ -103,3 +103,27 @@ func TestUndoingGoesBackwardsThroughTheTiers(t *testing.T) {
 		t.Error("the list was changed:", diff)
 	}
 }
+
+func TestObjectsOfAnAPIServiceComeAfterItAndGoBeforeIt(t *testing.T) {
+	all := objects(t,
+		[3]string{"metrics.example.org/v1", "Gauge", "g"},
+		[3]string{"apiregistration.k8s.io/v1", "APIService", "v1.metrics.example.org"},
+		[3]string{"example.org/v1", "Thing", "a"},
+		[3]string{"apps/v1", "Deployment", "server"},
+	)
+	set, err := manifests.NewSet(all...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got [][]string
+	for _, tier := range plan(manifests.Release{Objects: set}, all).Waves[0].Tiers {
+		got = append(got, idsIn(tier))
+	}
+	want := [][]string{{"Deployment/server"}, {"Thing/a"}, {"APIService/v1.metrics.example.org"}, {"Gauge/g"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if first := undoing(set.IDs())[0]; len(first) != 1 || first[0].Kind != "Gauge" {
+		t.Errorf("%v goes first", first)
+	}
+}

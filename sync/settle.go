@@ -66,20 +66,52 @@ func (s *Syncer) carry(ctx context.Context, want Want, state State, as int, out 
 	if s.memory.course.release != as {
 		s.begin(as, state.Newest.Ailing)
 	}
-	if _, err := s.write(ctx, want, record, as); err != nil {
+	verdict, err := s.runHooks(ctx, want, manifests.HookBefore, record, as)
+	if err != nil {
 		return s.lasting(want, err)
+	}
+	if verdict.Decision != Good {
+		return verdict, nil
+	}
+	if _, err := s.write(ctx, want, record, as); err != nil {
+		return s.unwritten(ctx, want, record, as, out, err)
 	}
 	reports, err := s.observe(ctx, looking{record: record, closely: true, back: as < 0}, out)
 	if err != nil {
 		return s.lasting(want, err)
 	}
-	verdict := s.judged(want, as, reports)
-	if verdict.Decision == Open {
-		if err := s.Cluster.ReplacePods(ctx, s.memory.listed.ids, as < 0); err != nil {
-			return s.lasting(want, err)
-		}
+	switch verdict = s.judged(want, as, reports); verdict.Decision {
+	case Open:
+		err = s.Cluster.ReplacePods(ctx, s.memory.listed.ids, as < 0)
+	case Good:
+		verdict, err = s.runHooks(ctx, want, manifests.HookAfter, record, as)
+	}
+	if err != nil {
+		return s.lasting(want, err)
 	}
 	return verdict, nil
+}
+
+// unwritten is the verdict while not all of a release can be written. What is there may be bad already: where the backend of
+// a webhook crashes, what that webhook refuses is not waited for.
+func (s *Syncer) unwritten(ctx context.Context, want Want, record manifests.Record, as int, out *Outcome, err error) (Verdict, error) {
+	if len(s.memory.progress.putOff.tiers) > 0 {
+		reports, unseen := s.observe(ctx, looking{record: record, closely: true, back: as < 0}, out)
+		if unseen != nil {
+			return s.lasting(want, err)
+		}
+		if verdict := s.judged(want, as, reports); verdict.Decision == Bad && verdict.Reason != "TimedOut" {
+			return verdict, nil
+		}
+	}
+	return s.lasting(want, err)
+}
+
+// waited is how long a release has been waited for, without the time that its hooks took.
+func (s *Syncer) waited() time.Duration {
+	now := s.Clock()
+	s.memory.course.hooks = s.memory.hooks.took(now)
+	return s.memory.course.waited(now)
 }
 
 // outages are the reasons of errors that say nothing of a release: nobody is rolled back for them.
@@ -88,7 +120,7 @@ var outages = []string{"ClusterUnavailable", "WatchFailed", "Error"}
 // lasting tells an error that decides on a release from one that leaves it open.
 func (s *Syncer) lasting(want Want, err error) (Verdict, error) {
 	problem := problemOf(err)
-	left := want.Spec.Health.Timeout.Duration - s.memory.course.waited(s.Clock())
+	left := want.Spec.Health.Timeout.Duration - s.waited()
 	switch {
 	case problem.isOfJournal():
 		return Verdict{Decision: Open}, err
@@ -105,6 +137,9 @@ func (s *Syncer) lasting(want Want, err error) (Verdict, error) {
 // all the same, if all of it is really there. It is not watched on then.
 func (s *Syncer) hope(ctx context.Context, want Want, state State, out *Outcome) (Verdict, error) {
 	record := *state.Newest
+	if barred, err := s.barred(ctx, record); err != nil || barred {
+		return Verdict{Decision: Bad, Reason: record.Outcome.Reason, Message: record.Outcome.Message}, err
+	}
 	if s.memory.course.release != record.Number {
 		s.begin(record.Number, record.Ailing)
 	}
@@ -116,7 +151,13 @@ func (s *Syncer) hope(ctx context.Context, want Want, state State, out *Outcome)
 		return Verdict{Decision: Open}, err
 	}
 	verdict := s.judged(want, record.Number, reports)
+	if verdict.Decision == Good && record.Outcome.Reason == hookFailed {
+		return Verdict{Decision: Bad, Reason: record.Outcome.Reason, Message: record.Outcome.Message}, nil
+	}
 	if verdict.Decision == Good {
+		verdict, err = s.runHooks(ctx, want, manifests.HookAfter, record, record.Number)
+	}
+	if err == nil && verdict.Decision == Good {
 		want.Spec.Health.WatchFor.Duration = 0
 		err = s.keep(ctx, want, record, out)
 	}
@@ -163,10 +204,13 @@ func (s *Syncer) observe(ctx context.Context, l looking, out *Outcome) ([]manife
 	if err != nil {
 		return nil, err
 	}
-	reports, err := s.Cluster.Health(ctx, listed.expected(l.record.Outcome.WasKept()), l.closely)
+	expected := listed.expected(l.record.Outcome.WasKept())
+	// Hooks are asked for as well, since pods are watched in the namespaces of what is.
+	reports, err := s.Cluster.Health(ctx, slices.Concat(expected, s.memory.hooks.running), l.closely)
 	if err != nil {
 		return nil, err
 	}
+	reports = reports[:len(expected)]
 	if l.closely {
 		reports = s.memory.course.spared(reports)
 	}
@@ -192,6 +236,7 @@ func hurried(reports []manifests.Health) []manifests.Health {
 // judged judges a release by its course. While a wave waits, the objects before it are judged.
 func (s *Syncer) judged(want Want, as int, reports []manifests.Health) Verdict {
 	now, p := s.Clock(), s.memory.progress
+	s.memory.course.hooks = s.memory.hooks.took(now)
 	begun := p.begun(as, s.memory.listed, reports)
 	waits := p.waiting && p.release == as
 	s.memory.course.note(begun, !waits, now)

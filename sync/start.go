@@ -67,6 +67,9 @@ func (s *Syncer) start(ctx context.Context, want Want, in input, release manifes
 	out.Events = append(out.Events, normal("ReleaseStarted", "release %d of commit %s: %d objects, %d of them to write",
 		release.Number, describe(release.Commit), release.Objects.Len(), len(differing)))
 	s.begin(release.Number, release.Ailing)
+	if hasHooks(release, state) {
+		return nil // they come first
+	}
 	// The release is stored: whatever stops the writing from here on, settle takes it up again.
 	_, _ = s.apply(ctx, writing{release: release, as: release.Number, patient: true}, differing)
 	return nil

@@ -50,6 +50,8 @@ type memory struct {
 	building    failures
 	built       input // what there is a decision on
 	disposition Disposition
+	waits       string   // for which other Sync, told; empty if for none
+	asked       string   // for which of it that one was asked to look
 	refused     *Problem // why built could not be deployed
 	commit      manifests.Commit
 
@@ -63,6 +65,7 @@ type memory struct {
 	vigil    vigil    // over the release that was kept last
 	settling failures // of writing, reading and deleting
 	progress progress // of writing, where waves wait
+	hooks    hooking  // of the release under way, or of its rollback
 	fights   fights   // with others, over the same fields
 	removal  removal  // of a deleted Sync's objects
 
@@ -132,6 +135,7 @@ func (s *Syncer) advance(ctx context.Context, want Want, state State, out *Outco
 		commit: s.memory.head, options: optionsOf(want.Spec), retryAt: want.RetryAt, resolveAt: want.ResolveAt,
 		mayPrune: want.AllowPrune == s.memory.head, without: want.Without,
 	}
+	s.awake(ctx, want)
 	if in == s.memory.built {
 		s.follow(ctx, want)
 	}
@@ -211,6 +215,7 @@ func (s *Syncer) look(ctx context.Context, want Want) {
 
 // deploy builds the release that in asks for and, where it is new, applies it.
 func (s *Syncer) deploy(ctx context.Context, want Want, in input, state State, out *Outcome) error {
+	s.memory.waits = ""
 	draft, err := s.build(ctx, want, in, state, out)
 	if err != nil {
 		return err
@@ -221,6 +226,9 @@ func (s *Syncer) deploy(ctx context.Context, want Want, in input, state State, o
 	}
 	switch disposition {
 	case Start:
+		if err := s.depend(ctx, want); err != nil {
+			return err
+		}
 		if err := s.verify(ctx, want, draft); err != nil {
 			return err
 		}

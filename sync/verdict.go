@@ -109,6 +109,9 @@ func (s *Syncer) refuse(ctx context.Context, want Want, state State, why Verdict
 		}
 		record.Outcome.Result, record.Outcome.To, record.Outcome.Suspects = manifests.RollingBack, state.Kept.Number, moved
 	}
+	if record.Outcome.Result == manifests.Failed {
+		record.Outcome.Hooks = s.memory.hooks.done // it may be kept still
+	}
 	if err := s.Journal.Mark(ctx, record.Number, record.Outcome); err != nil {
 		return why, err
 	}
@@ -144,6 +147,7 @@ func (s *Syncer) rollBack(ctx context.Context, want Want, state State, out *Outc
 	if err != nil {
 		return verdict, err
 	}
+	refused.Outcome.Hooks = s.memory.hooks.done
 	if !refused.Outcome.Pruned && verdict.Decision != Bad && s.memory.written == -refused.Number {
 		// It waits until all waves are back, for pods of the refused release use it until then. What does not go away at
 		// once, or at all, must not keep the good release from being judged: rest comes back to it, and tells.

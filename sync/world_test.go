@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/belay-gitops/belay/manifests"
 	"github.com/belay-gitops/belay/sync/api/v1alpha1"
@@ -44,7 +45,8 @@ type world struct {
 	well     map[manifests.ID]bool             // healthy, whatever they run
 	is       map[manifests.ID]manifests.Health // how they are, until they are written again
 	drifted  bool
-	releases map[int]string // number → the release as JSON, for it must survive as text
+	syncs    map[types.NamespacedName]v1alpha1.Sync // others
+	releases map[int]string                         // number → the release as JSON, for it must survive as text
 	records  []manifests.Record
 
 	calls   []string
@@ -239,6 +241,9 @@ func (c inCluster) Differing(_ context.Context, objects manifests.Set, _ bool) (
 	}
 	for _, object := range objects.Objects() {
 		id := object.ID()
+		if object.Hook() != manifests.NoHook {
+			continue
+		}
 		if same(c.live[id], object.Unstructured().Object) {
 			continue
 		}
@@ -283,8 +288,8 @@ func (c inCluster) Known(context.Context) ([]manifests.ID, error) {
 	return ids, c.call("Known", "", nil)
 }
 
-func (c inCluster) Apply(_ context.Context, objects []manifests.Object, _ bool) error {
-	var refused error
+func (c inCluster) Apply(_ context.Context, objects []manifests.Object, _ bool) (putOff []manifests.Object, refused error) {
+	final := false
 	for _, object := range objects {
 		err := c.call("Apply", object.ID().String(), func() {
 			c.live[object.ID()] = object.Unstructured().Object
@@ -292,9 +297,15 @@ func (c inCluster) Apply(_ context.Context, objects []manifests.Object, _ bool) 
 		})
 		if err != nil {
 			refused = err
+			reason := problemOf(err).Reason
+			final = final || reason != "WebhookUnavailable" && reason != "UnknownKind"
+			putOff = append(putOff, object)
 		}
 	}
-	return refused
+	if final {
+		putOff = nil
+	}
+	return putOff, refused
 }
 
 func (c inCluster) Delete(_ context.Context, ids []manifests.ID) (manifests.Deletion, error) {
@@ -347,6 +358,59 @@ func (c inCluster) Health(_ context.Context, ids []manifests.ID, closely bool) (
 	}
 	return reports, nil
 }
+
+// RunHooks makes Jobs whose image says how they are, as Health tells it: what is healthy is complete.
+func (c inCluster) RunHooks(ctx context.Context, jobs []manifests.Object, run string) ([]manifests.Health, error) {
+	var ids []manifests.ID
+	for _, job := range jobs {
+		id := job.ID()
+		ids = append(ids, id)
+		if live := (&unstructured.Unstructured{Object: c.live[id]}); live.Object != nil && live.GetAnnotations()[manifests.AnnotationRun] == run {
+			continue
+		}
+		err := c.call("RunHook", id.String()+" "+run, func() {
+			u := job.Unstructured()
+			unstructured.SetNestedField(u.Object, run, "metadata", "annotations", manifests.AnnotationRun)
+			c.live[id] = u.Object
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return c.Health(ctx, ids, true)
+}
+
+// EndHooks takes Jobs away that have a TTL.
+func (c inCluster) EndHooks(_ context.Context, jobs []manifests.Object) error {
+	for _, job := range jobs {
+		if spec, _ := job.Unstructured().Object["spec"].(map[string]any); spec["ttlSecondsAfterFinished"] != nil {
+			delete(c.live, job.ID())
+		}
+	}
+	return nil
+}
+
+func (c inCluster) StopHooks(_ context.Context, ids []manifests.ID, run string) ([]manifests.ID, error) {
+	for _, id := range ids {
+		u := unstructured.Unstructured{Object: c.live[id]}
+		text, _ := json.Marshal(c.live[id])
+		if u.Object == nil || u.GetAnnotations()[manifests.AnnotationRun] == "" || u.GetAnnotations()[manifests.AnnotationRun] == run ||
+			!strings.Contains(string(text), "slow") || c.well[id] {
+			continue
+		}
+		if err := c.call("StopHook", id.String(), func() { delete(c.live, id) }); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// Reachable is all Syncs of the world.
+func (c inCluster) Reachable(context.Context, []v1alpha1.Dependency) (map[types.NamespacedName]v1alpha1.Sync, error) {
+	return c.syncs, nil
+}
+
+func (c inCluster) AskToLook(sync types.NamespacedName) { _ = c.call("AskToLook", sync.String(), nil) }
 
 func (c inCluster) ReplacePods(context.Context, []manifests.ID, bool) error {
 	return c.call("ReplacePods", "", nil)
@@ -559,7 +623,7 @@ func survives(do func()) (survived bool) {
 // writes tells the calls that change the cluster or the journal.
 func writes(call string) bool {
 	verb, _, _ := strings.Cut(call, " ")
-	return slices.Contains([]string{"Store", "Mark", "Drop", "Apply", "Delete", "LetGo"}, verb)
+	return slices.Contains([]string{"Store", "Mark", "Drop", "Apply", "Delete", "LetGo", "RunHook", "StopHook"}, verb)
 }
 
 // asks tells the calls to Git and the registry, and those that render.

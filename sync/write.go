@@ -1,7 +1,10 @@
 package sync
 
 import (
+	"cmp"
 	"context"
+	"slices"
+	"time"
 
 	"github.com/belay-gitops/belay/manifests"
 )
@@ -11,6 +14,15 @@ type progress struct {
 	release int  // as in memory.written
 	waiting bool // until all before the wave are healthy
 	wave    int
+	putOff  putOff
+}
+
+// putOff is what of a wave is left to write since something that it needs does not answer yet: a webhook's backend, an API
+// server, or a CRD. It is written alone, without trying all else again.
+type putOff struct {
+	tiers    [][]manifests.Object // what was put off, and then what has to come after it
+	more     bool                 // there are other waves to come
+	failures failures
 }
 
 // begun is the reports on objects of a release whose wave has come.
@@ -37,6 +49,9 @@ func (s *Syncer) write(ctx context.Context, want Want, record manifests.Record, 
 		if ready, err := s.isHealthyBefore(ctx, record.Number, p.wave, record.Outcome.WasKept()); err != nil || !ready {
 			return nil, err
 		}
+	}
+	if len(p.putOff.tiers) > 0 && p.release == as {
+		return s.writePutOff(ctx, as)
 	}
 	release, err := s.Journal.Load(ctx, record.Number)
 	if err != nil {
@@ -81,7 +96,8 @@ type writing struct {
 func (s *Syncer) apply(ctx context.Context, w writing, objects []manifests.Object) (written []manifests.ID, err error) {
 	s.memory.progress = progress{}
 	first := firstWave(w.release.Objects)
-	for _, wave := range plan(w.release, objects).Waves {
+	waves := plan(w.release, objects).Waves
+	for i, wave := range waves {
 		if w.patient && wave.Number > first {
 			ready, err := s.isHealthyBefore(ctx, w.release.Number, wave.Number, w.wasKept)
 			if err != nil || !ready {
@@ -89,18 +105,83 @@ func (s *Syncer) apply(ctx context.Context, w writing, objects []manifests.Objec
 				return written, err
 			}
 		}
-		for _, tier := range wave.Tiers {
-			if err := s.Cluster.Apply(ctx, tier, w.insist); err != nil {
-				return written, err
-			}
-			for _, o := range tier {
-				written = append(written, o.ID())
-			}
+		wrote, left, err := s.applyTiers(ctx, wave.Tiers, w.insist)
+		written = append(written, wrote...)
+		if len(left) > 0 {
+			s.memory.progress = progress{release: w.as, putOff: putOff{tiers: left, more: i+1 < len(waves)}}
+			s.memory.progress.putOff.failures.add(err, s.Clock())
+		}
+		if err != nil {
+			return written, err
 		}
 	}
 	s.memory.written = w.as
 	return written, nil
 }
+
+// applyTiers writes one tier after the other. What is put off holds up nothing but, where a kind is not known yet, the
+// tier of webhooks: those would be in its way. It is left, with what was held up; the error says why.
+func (s *Syncer) applyTiers(ctx context.Context, tiers [][]manifests.Object, insist bool) (written []manifests.ID, left [][]manifests.Object, err error) {
+	var off []manifests.Object
+	unknown := false
+	for i, objects := range tiers {
+		if unknown && tier(objects[0].ID().GroupKind()) == admissionTier {
+			return written, slices.Concat([][]manifests.Object{off}, tiers[i:]), err
+		}
+		putOff, refusal := s.Cluster.Apply(ctx, objects, insist)
+		if refusal != nil && len(putOff) == 0 {
+			return written, nil, refusal
+		}
+		if refusal != nil {
+			unknown = unknown || problemOf(refusal).Reason == unknownKind
+			off, err = append(off, putOff...), cmp.Or(err, refusal)
+		}
+		written = append(written, manifests.Without(idsOf(objects), idsOf(putOff))...)
+	}
+	if len(off) > 0 {
+		left = [][]manifests.Object{off}
+	}
+	return written, left, err
+}
+
+// unknownKind is the reason for which an object of a CRD that is not established is refused.
+const unknownKind = "UnknownKind"
+
+// longestPutOff is how long an object that was put off waits for its next try at most: what it waits for is mostly a pod
+// of the same release.
+const longestPutOff = 10 * time.Second
+
+// writePutOff tries again what was put off, when it is time to.
+func (s *Syncer) writePutOff(ctx context.Context, as int) (written []manifests.ID, err error) {
+	off := s.memory.progress.putOff
+	if off.failures.waiting(s.Clock()) {
+		return nil, stillPutOff{*off.failures.last}
+	}
+	written, left, err := s.applyTiers(ctx, off.tiers, true)
+	switch {
+	case len(left) > 0:
+		s.memory.progress.putOff.tiers = left
+		failures := &s.memory.progress.putOff.failures
+		failures.add(err, s.Clock())
+		if latest := s.Clock().Add(longestPutOff); failures.until.After(latest) {
+			failures.until = latest
+		}
+		return written, err
+	case err != nil || off.more:
+		s.memory.progress = progress{} // it is found anew what is left
+		return written, err
+	}
+	s.memory.progress, s.memory.written = progress{}, as
+	return written, nil
+}
+
+// stillPutOff says again why something is put off.
+type stillPutOff struct{ Problem }
+
+func (p stillPutOff) Error() string { return p.Message }
+
+// Describe implements selfDescribing.
+func (p stillPutOff) Describe() (string, bool, time.Duration) { return p.Reason, p.Temporary, 0 }
 
 // isHealthyBefore tells whether all objects of a release that come before a wave, and are expected, are healthy.
 func (s *Syncer) isHealthyBefore(ctx context.Context, release, wave int, wasKept bool) (bool, error) {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	gosync "sync"
 	"time"
 
@@ -82,7 +83,8 @@ func (p *passes) Pass(ctx context.Context, s *v1alpha1.Sync) cluster.Report {
 	status := outcome.Status(s.Status, s.Generation, time.Now())
 	outcome.Answer(want, &status)
 	// A wait for others to hand something over is one with a known aim; a prune that waits says nothing of the newest commit.
-	if outcome.Decided || outcome.Undecided != nil && outcome.Undecided.Reason == cluster.HandOverPending {
+	aims := []string{cluster.HandOverPending, sync.DependencyNotReady}
+	if outcome.Decided || outcome.Undecided != nil && slices.Contains(aims, outcome.Undecided.Reason) {
 		carrier.objects.Looked(carrier.source.looked)
 	}
 	return cluster.Report{Status: status, Events: notes(outcome.Events), Next: outcome.Next}
@@ -139,6 +141,7 @@ func (p *passes) syncerFor(s *v1alpha1.Sync) (*syncer, error) {
 	if err != nil {
 		return nil, err
 	}
+	objects.After(known.objects)
 	known.objects, known.Cluster = objects, objects
 	known.source.spec = s.Spec.Source
 	return known, nil

@@ -155,6 +155,10 @@ func control(mgr manager.Manager, options AgentOptions, queue *queue, passes Pas
 	if err != nil {
 		return err
 	}
+	err = loop.Watch(source.Kind(mgr.GetCache(), client.Object(&v1alpha1.Sync{}), newDependents().handler()))
+	if err != nil {
+		return err
+	}
 	return loop.Watch(source.Func(queue.open))
 }
 

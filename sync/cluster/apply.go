@@ -2,8 +2,11 @@ package cluster
 
 import (
 	"context"
+	"errors"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -13,11 +16,43 @@ import (
 	"github.com/belay-gitops/belay/manifests"
 )
 
-// Apply writes objects side by side. All of them are tried, whatever becomes of the others.
-func (o *Objects) Apply(ctx context.Context, objects []manifests.Object, insist bool) error {
+// Apply writes objects side by side. All of them are tried, whatever becomes of the others. Those are put off that need a
+// webhook or an API which does not answer yet, if nothing worse was met.
+func (o *Objects) Apply(ctx context.Context, objects []manifests.Object, insist bool) (putOff []manifests.Object, err error) {
 	errs := make([]error, len(objects))
 	each(len(objects), func(i int) { errs[i] = o.applyOne(ctx, objects[i], insist) })
-	return all(errs)
+	for i, err := range errs {
+		if err != nil && !passes(err) {
+			return nil, all(errs)
+		}
+		if err != nil {
+			putOff = append(putOff, objects[i])
+		}
+	}
+	return putOff, all(errs)
+}
+
+// unanswered tells an API server that comes with the same objects, and does not answer yet, from Kubernetes' own being away.
+func (o *Objects) unanswered(object manifests.Object, err error) error {
+	described := describe(object.String(), object.ID().Kind, err)
+	var refusal *Error
+	if errors.As(described, &refusal) && apierrors.IsServiceUnavailable(err) && o.served[object.ID().Group] {
+		refusal.Reason = "APIUnavailable"
+	}
+	return described
+}
+
+// After takes over what the view of the pass before has found out about objects that are to be written still.
+func (o *Objects) After(before *Objects) {
+	if before != nil {
+		o.approaches, o.served = before.approaches, before.served
+	}
+}
+
+// passes tells the refusals that are over once a pod runs, or a CRD is established.
+func passes(err error) bool {
+	var refusal *Error
+	return errors.As(err, &refusal) && slices.Contains([]string{"WebhookUnavailable", "APIUnavailable", "UnknownKind"}, refusal.Reason)
 }
 
 func (o *Objects) applyOne(ctx context.Context, object manifests.Object, insist bool) error {
@@ -25,13 +60,17 @@ func (o *Objects) applyOne(ctx context.Context, object manifests.Object, insist 
 	if err != nil {
 		return err
 	}
+	if mapping.Scope.Name() == meta.RESTScopeNameNamespace && object.ID().Namespace == "" { // nobody knew: see Place
+		return &Error{Reason: "Invalid", Object: object.String(), Detail: "it comes with the API server that knows its kind, so that " +
+			"it was not known to have a namespace: write metadata.namespace"}
+	}
 	w := write{mapping: mapping, object: object, insist: insist, approach: o.approaches[object.ID()]}
 	apply := o.applied
 	if object.CreatedOnly() {
 		apply = o.created
 	}
 	if err := apply(ctx, w); err != nil {
-		return describe(object.String(), object.ID().Kind, err)
+		return o.unanswered(object, err)
 	}
 	o.cluster.handover.settle(o.sync, object.ID())
 	return nil

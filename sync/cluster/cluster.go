@@ -99,7 +99,10 @@ type Objects struct {
 	unruled error             // why spec.health.expressions are no rules
 	aside   []v1alpha1.Target // what no release is judged by
 
-	approaches map[manifests.ID]approach // of the objects that Differing found to differ, for Apply
+	// Of the objects that Differing was asked about, for Apply: how to write those that differ, and the API groups that
+	// their APIServices lead to.
+	approaches map[manifests.ID]approach
+	served     map[string]bool
 }
 
 // Objects is the view of a Sync, as its spec has it. With a service account (of the Sync's namespace) all requests are

@@ -20,6 +20,7 @@ func (o *Objects) Differing(ctx context.Context, objects manifests.Set, insist b
 	if err := o.cluster.watches.Ensure(ctx, objects.IDs()); err != nil {
 		return changes, err
 	}
+	o.served = servedGroups(objects)
 	live, err := o.live(ctx, objects.IDs(), versions(objects))
 	if err != nil {
 		return changes, err
@@ -92,6 +93,9 @@ func (o *Objects) list(ctx context.Context, id manifests.ID, versions []string) 
 	list, err := o.resource(mapping, id.Namespace).List(ctx, metav1.ListOptions{LabelSelector: o.selector()})
 	if apierrors.IsNotFound(err) {
 		return nil, nil // its CRD has just gone
+	}
+	if trying := len(versions) > 0; trying && apierrors.IsServiceUnavailable(err) && o.served[id.Group] {
+		return nil, nil // what is to answer comes with the same objects; what is to be deleted is not given up for that
 	}
 	if err != nil {
 		return nil, describe("listing "+mapping.Resource.Resource, id.Kind, err)

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -12,18 +13,19 @@ import (
 
 var (
 	customResourceDefinition = schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}
+	apiService               = schema.GroupKind{Group: "apiregistration.k8s.io", Kind: "APIService"}
 	namespaceKind            = schema.GroupKind{Kind: "Namespace"}
 )
 
 // Place gives every namespaced object the Sync's target namespace or, without one, the Sync's own where the
 // manifest names none; it takes the namespace from cluster-scoped objects. A kind that the cluster does not know
-// has to come with a CRD in the same set. Annotations of belay's that mean nothing are refused, and so is every release
-// while the Sync's health expressions are wrong: it could not be judged.
+// has to come with a CRD, or an APIService, in the same set. Annotations of belay's that mean nothing are refused, and so is
+// every release while the Sync's health expressions are wrong: it could not be judged.
 func (o *Objects) Place(ctx context.Context, objects manifests.Set) (manifests.Set, error) {
 	if o.unruled != nil {
 		return manifests.Set{}, o.unruled
 	}
-	brought := definitions(objects)
+	brought, served := definitions(objects), servedGroups(objects)
 	namespaced := map[schema.GroupKind]bool{}
 	var errs []error
 	for _, object := range objects.Objects() {
@@ -36,6 +38,11 @@ func (o *Objects) Place(ctx context.Context, objects manifests.Set) (manifests.S
 			continue
 		}
 		mapping, err := o.mapping(object)
+		if err != nil && served[kind.Group] {
+			// Nobody can say yet. One that is to have a namespace, and names none, is refused when it can be written.
+			namespaced[kind] = namespaced[kind] || object.ID().Namespace != ""
+			continue
+		}
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -60,6 +67,18 @@ func (o *Objects) Place(ctx context.Context, objects manifests.Set) (manifests.S
 		return manifests.Set{}, &Error{Reason: "DuplicateObject", Detail: err.Error()}
 	}
 	return placed, o.wants(ctx, placed)
+}
+
+// servedGroups is the API groups that APIServices in the set lead to: what kinds they have is known once they answer.
+func servedGroups(objects manifests.Set) map[string]bool {
+	groups := map[string]bool{}
+	for _, id := range objects.IDs() {
+		if id.GroupKind() == apiService {
+			_, group, _ := strings.Cut(id.Name, ".")
+			groups[group] = true
+		}
+	}
+	return groups
 }
 
 // definitions is the kinds that CRDs in the set bring, each with its scope.

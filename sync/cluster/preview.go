@@ -63,7 +63,7 @@ func hasRun(release, running manifests.Release, id manifests.ID) bool {
 // preview is what applying an object would change, nil if nothing: also where it would be left alone, and in fields that
 // are left to others.
 func (t trial) preview(ctx context.Context, object manifests.Object) (*Difference, error) {
-	if object.LeftAlone() {
+	if object.LeftAlone() || object.Hook() != manifests.NoHook { // it would run, whatever there is
 		return nil, nil
 	}
 	mapping, err := t.mapping(object)

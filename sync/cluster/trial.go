@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -39,6 +40,7 @@ type trial struct {
 	insist  bool
 	live    map[manifests.ID]*unstructured.Unstructured
 	kinds   map[kind]string // brought by CRDs of the same set
+	groups  map[string]bool // brought by APIServices of the same set
 	brought map[manifests.ID]bool
 	claimed map[manifests.ID]types.NamespacedName // by other Syncs
 }
@@ -52,7 +54,7 @@ func (o *Objects) trial(objects manifests.Set, live map[manifests.ID]*unstructur
 			mine:  func(labels map[string]string) bool { return ownerOf(labels) == o.sync },
 			known: map[string]map[manifests.ID]bool{},
 		},
-		insist: insist, live: live, kinds: definitions(objects), brought: brought,
+		insist: insist, live: live, kinds: definitions(objects), groups: servedGroups(objects), brought: brought,
 	}
 }
 
@@ -65,13 +67,17 @@ func (t trial) run(ctx context.Context, object manifests.Object) (outcome, error
 	id := object.ID()
 	mapping, err := t.mapping(object)
 	if err != nil {
-		if _, brought := t.kinds[id.GroupKind()]; brought {
-			return outcome{difference: differs, object: object}, nil // it can be tried once its CRD is there
+		if _, brought := t.kinds[id.GroupKind()]; brought || t.groups[id.Group] {
+			return outcome{difference: differs, object: object}, nil // it can be tried once its CRD, or its API, is there
 		}
 		return none, err
 	}
 	w := write{mapping: mapping, object: object, insist: t.insist, trial: true}
-	if live := t.live[id]; live != nil {
+	live := t.live[id]
+	switch {
+	case live != nil && object.Hook() != manifests.NoHook:
+		return t.hook(ctx, w, live)
+	case live != nil:
 		return t.over(ctx, w, live)
 	}
 	if object.CreatedOnly() {
@@ -86,6 +92,9 @@ func (t trial) run(ctx context.Context, object manifests.Object) (outcome, error
 	}
 	if owner.Name != "" && owner != t.sync {
 		return none, t.contested(ctx, object, owner)
+	}
+	if object.Hook() != manifests.NoHook {
+		return t.hook(ctx, w, nil)
 	}
 	return t.anew(ctx, w)
 }
@@ -109,8 +118,8 @@ func (t trial) anew(ctx context.Context, w write) (outcome, error) {
 	switch {
 	case apierrors.IsNotFound(err) && t.brought[namespaceID(id.Namespace)]:
 		err = t.tryElsewhere(ctx, w, t.sync.Namespace)
-	case isUnserved(err) && t.kinds[id.GroupKind()] != "":
-		err = nil // it can be tried once its CRD is there again
+	case isUnserved(err) && (t.kinds[id.GroupKind()] != "" || t.groups[id.Group]), t.comes(err, id):
+		err = nil // it can be tried once its CRD is there again, or what is to answer for it is
 	case apierrors.IsNotFound(err) && t.brought[boundRole(w.object)]:
 		err = nil // the API server looks the role up, which is written a tier before
 	}
@@ -150,6 +159,10 @@ func (t trial) over(ctx context.Context, w write, live *unstructured.Unstructure
 		result.difference = differs
 		return result, t.tryElsewhere(ctx, w, live.GetNamespace()) // it cannot be tried over the live one before that is mended
 	}
+	if t.comes(err, w.object.ID()) {
+		result.difference = differs
+		return result, nil
+	}
 	if err != nil {
 		return result, describe(w.object.String(), w.object.ID().Kind, err)
 	}
@@ -164,6 +177,22 @@ func (t trial) over(ctx context.Context, w write, live *unstructured.Unstructure
 		result.difference = differs
 	}
 	return result, nil
+}
+
+// backend is how the API server names the Service behind a webhook that it could not call.
+var backend = regexp.MustCompile(`failed calling webhook .*"https://([^./"]+)\.([^./"]+)\.svc[:/]`)
+
+// comes tells whether an object was refused for what does not answer and comes with the same set: the backend of a webhook,
+// or of an API. It is met again when the object is written. If it were refused for that now, nothing would ever come.
+func (t trial) comes(err error, id manifests.ID) bool {
+	if err == nil {
+		return false
+	}
+	if apierrors.IsServiceUnavailable(err) && t.groups[id.Group] {
+		return true
+	}
+	named := backend.FindStringSubmatch(err.Error())
+	return named != nil && t.brought[manifests.ID{Kind: "Service", Namespace: named[2], Name: named[1]}]
 }
 
 // spares tells whether people have said, in Git or on the live object, that it is not to be changed.

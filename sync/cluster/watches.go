@@ -228,6 +228,10 @@ func (w *Watches) updated(before, after any) {
 		return
 	}
 	owner := ownerOf(now.GetLabels())
+	if isHook(old) || isHook(now) {
+		w.notify(owner)
+		return
+	}
 	if before := ownerOf(old.GetLabels()); before != owner {
 		w.suspect(before, watchedID(now), "") // belay takes its labels off before others put theirs on
 		w.notify(before)
@@ -247,7 +251,7 @@ func (w *Watches) deleted(event any) {
 		return
 	}
 	owner := ownerOf(object.GetLabels())
-	if w.gone(object) {
+	if w.gone(object) && !isHook(object) {
 		w.suspect(owner, watchedID(object), "")
 	}
 	w.notify(owner)

@@ -1,7 +1,10 @@
 package v1alpha1
 
 import (
+	"cmp"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
@@ -92,6 +95,11 @@ type Dependency struct {
 	// Namespace of the other Sync; the default is this one's.
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
+}
+
+// FullName is the other Sync's, for a Sync in a namespace.
+func (d Dependency) FullName(namespace string) types.NamespacedName {
+	return types.NamespacedName{Namespace: cmp.Or(d.Namespace, namespace), Name: d.Name}
 }
 
 // Source is where the manifests come from.
