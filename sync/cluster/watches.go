@@ -39,6 +39,8 @@ type Watches struct {
 	replaced map[types.UID]bool
 	// finished is the Jobs that were complete when they were deleted, as a TTL has it.
 	finished map[manifests.ID]bool
+	// judged is how the objects of Syncs are whose releases are judged.
+	judged map[types.NamespacedName]*steadiness
 }
 
 // statusless kinds are healthy when they are there, so their metadata is all that is watched. It keeps Secrets out
@@ -83,6 +85,7 @@ func newWatches(config *rest.Config, mapper meta.RESTMapper, notify func(types.N
 		suspects: map[types.NamespacedName]map[manifests.ID]string{},
 		replaced: map[types.UID]bool{},
 		finished: map[manifests.ID]bool{},
+		judged:   map[types.NamespacedName]*steadiness{},
 	}, nil
 }
 
@@ -204,6 +207,7 @@ func (w *Watches) Forget(sync types.NamespacedName) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.suspects, sync)
+	delete(w.judged, sync)
 }
 
 func (w *Watches) suspect(sync types.NamespacedName, id manifests.ID, resourceVersion string) {
@@ -216,7 +220,12 @@ func (w *Watches) suspect(sync types.NamespacedName, id manifests.ID, resourceVe
 }
 
 func (w *Watches) added(event any, initial bool) {
-	if object, ok := event.(client.Object); ok && !initial {
+	object, ok := event.(client.Object)
+	if !ok {
+		return
+	}
+	w.noticed(object)
+	if !initial {
 		w.notify(ownerOf(object.GetLabels()))
 	}
 }
@@ -235,6 +244,7 @@ func (w *Watches) updated(before, after any) {
 	if drift(old, now) {
 		w.suspect(owner, watchedID(now), now.GetResourceVersion())
 	}
+	w.noticed(now)
 	w.notify(owner)
 }
 
@@ -259,6 +269,7 @@ func (w *Watches) gone(object client.Object) (matters bool) {
 	id := watchedID(object)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.broken(id)
 	written, ours := w.wrote[id]
 	if ours && (written == "" || !older(object.GetResourceVersion(), written)) {
 		delete(w.wrote, id) // there is nothing to catch up with

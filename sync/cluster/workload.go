@@ -1,8 +1,6 @@
 package cluster
 
 import (
-	"fmt"
-
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -55,24 +53,6 @@ func workloadOf(u *unstructured.Unstructured) (workload, bool) {
 		w.selector = parsed
 	}
 	return w, true
-}
-
-// health mends what the general conventions say of a workload where they know too little.
-func (w workload) health(report manifests.Health) manifests.Health {
-	if w.kind != replicationController {
-		return report
-	}
-	// kstatus has no rule for it.
-	want := w.number(1, "spec", "replicas")
-	switch {
-	case w.number(0, "status", "observedGeneration") < w.object.GetGeneration():
-		return progressing("", "its controller has not seen the change yet")
-	case w.number(0, "status", "replicas") != want:
-		return progressing("", fmt.Sprintf("%d of %d pods are there", w.number(0, "status", "replicas"), want))
-	case w.number(0, "status", "availableReplicas") != want:
-		return progressing("", fmt.Sprintf("%d of %d pods are available", w.number(0, "status", "availableReplicas"), want))
-	}
-	return manifests.Health{Condition: manifests.Healthy}
 }
 
 // isObserved tells whether the workload's controller has seen its newest generation. Pods, and kinds that do not say,
