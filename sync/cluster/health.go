@@ -120,36 +120,39 @@ func (l look) closer(ctx context.Context, w workload, report manifests.Health) (
 
 // behind is the verdict on a workload with what is found behind it.
 func (l look) behind(ctx context.Context, w workload, pods podsOf, report manifests.Health) manifests.Health {
-	current := w.current(pods)
 	if report.Condition == manifests.Unhealthy && (w.kind == job || w.kind == pod) {
 		return l.explained(ctx, report, pods)
 	}
 	if stale := w.countStale(pods); stale > 0 && report.Condition == manifests.Healthy {
 		report = progressing("", fmt.Sprintf("pods of the template before, to be replaced: %d", stale))
 	}
-	now := time.Now()
-	var waiting []finding
+	found := w.findings(pods, l.awaited, time.Now())
+	for i := range found {
+		if found[i].Condition != manifests.Unhealthy {
+			continue
+		}
+		if found[i] = l.doubted(ctx, found[i], pods.memory); found[i].Condition == manifests.Unhealthy {
+			return l.cluster.detailed(ctx, found[i], pods.memory).Health
+		}
+	}
+	return waitingFor(report, found)
+}
+
+// findings is what is found behind a workload: of its current pods, and of those that cannot be made.
+func (w workload) findings(pods podsOf, awaited bool, now time.Time) (found []finding) {
+	current := w.current(pods)
 	if refusal, is := pods.refusal(w, current, now); is {
-		waiting = append(waiting, refusal.finding(now))
+		refusal.awaited = awaited
+		found = append(found, refusal.finding(now))
 	}
 	for _, pod := range current {
 		s := pods.memory.sight(pod, now)
-		s.awaited = l.awaited
-		if found := podHealth(s); !found.crashed || w.kind != job { // how often a Job's pods may fail is for the Job to say
-			waiting = append(waiting, found)
+		s.awaited = awaited
+		if of := podHealth(s); !of.crashed || w.kind != job { // how often a Job's pods may fail is for the Job to say
+			found = append(found, of)
 		}
 	}
-	for i, found := range waiting {
-		if found.Condition != manifests.Unhealthy {
-			continue
-		}
-		found = l.doubted(ctx, found, pods.memory)
-		if found.Condition == manifests.Unhealthy {
-			return l.cluster.detailed(ctx, found, pods.memory).Health
-		}
-		waiting[i] = found
-	}
-	return waitingFor(report, waiting)
+	return found
 }
 
 // waitingFor gives a report that is on its way, or that has waited for too long, the words of what is waited for: those

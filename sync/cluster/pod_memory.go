@@ -17,7 +17,7 @@ import (
 type podMemory struct {
 	mu        gosync.Mutex
 	pods      map[types.UID]*podNote
-	revisions map[revision]*revisionNote
+	revisions map[template]*revisionNote
 	warnings  map[types.UID]map[string]warning // by what they are about and by their reason
 	refused   map[types.UID]time.Time          // since when, by whoever is to make the pods
 	complete  map[types.UID]completion
@@ -25,7 +25,7 @@ type podMemory struct {
 
 func newPodMemory() *podMemory {
 	return &podMemory{
-		pods: map[types.UID]*podNote{}, revisions: map[revision]*revisionNote{},
+		pods: map[types.UID]*podNote{}, revisions: map[template]*revisionNote{},
 		warnings: map[types.UID]map[string]warning{}, refused: map[types.UID]time.Time{}, complete: map[types.UID]completion{},
 	}
 }
@@ -43,19 +43,18 @@ type podNote struct {
 	room          bool                // an autoscaler makes a node for it
 }
 
-// revision is the template that pods are made of, as far as they can tell: whose they are, and which of that one's
-// templates.
-type revision struct {
-	maker    types.UID
-	template string
+// template is what pods are made of, as far as they can tell: whose they are, and which of that one's templates.
+type template struct {
+	maker types.UID
+	mark  string
 }
 
-func revisionOf(pod *corev1.Pod) revision {
+func templateOf(pod *corev1.Pod) template {
 	maker := pod.UID
 	if owner := metav1.GetControllerOfNoCopy(pod); owner != nil {
 		maker = owner.UID
 	}
-	return revision{maker, pod.Labels["controller-revision-hash"] + pod.Annotations[manifests.AnnotationTemplate]}
+	return template{maker, pod.Labels["controller-revision-hash"] + pod.Annotations[manifests.AnnotationTemplate]}
 }
 
 // revisionNote is what any pod of a revision has come to.
@@ -100,7 +99,7 @@ func (m *podMemory) note(pod *corev1.Pod, now time.Time) (became bool) {
 }
 
 func (m *podMemory) noteRevision(pod *corev1.Pod) {
-	key := revisionOf(pod)
+	key := templateOf(pod)
 	r := m.revisions[key]
 	if r == nil {
 		r = &revisionNote{started: map[string]bool{}}
@@ -140,7 +139,7 @@ func (m *podMemory) sight(pod *corev1.Pod, now time.Time) sight {
 		s.unschedulable = n.unschedulable
 		s.revision.scheduled = n.room
 	}
-	if r := m.revisions[revisionOf(pod)]; r != nil {
+	if r := m.revisions[templateOf(pod)]; r != nil {
 		s.revision = revisionNote{scheduled: r.scheduled || s.revision.scheduled, ran: r.ran, started: maps.Clone(r.started)}
 	}
 	return s
