@@ -71,10 +71,10 @@ func replaceWord(text, value string) string {
 
 // maskRandom masks a long run that looks drawn: letters and digits mixed, and not the parts of a path.
 func maskRandom(text string) string {
-	letters := strings.IndexFunc(text, unicode.IsLetter) >= 0
-	digits := strings.IndexFunc(text, unicode.IsDigit) >= 0
+	has := func(is func(rune) bool) bool { return strings.IndexFunc(text, is) >= 0 }
 	parts := strings.Count(strings.Trim(text, "/"), "/") + 1
-	if !letters || !digits || len(text)/parts < 16 {
+	drawn := len(text)/parts >= 16 || has(unicode.IsUpper) && has(unicode.IsLower) && !strings.HasPrefix(text, "/")
+	if !drawn || !has(unicode.IsLetter) || !has(unicode.IsDigit) {
 		return text
 	}
 	return masked

@@ -119,7 +119,8 @@ func formsOf(value string) (forms []string) {
 	for _, text := range plain {
 		text = strings.ToValidUTF8(text, "") // as what it is looked for in
 		quoted, _ := json.Marshal(text)
-		forms = append(forms, text, strings.Trim(string(quoted), `"`), url.QueryEscape(text), url.PathEscape(text))
+		query := url.QueryEscape(text)
+		forms = append(forms, text, strings.Trim(string(quoted), `"`), query, strings.ReplaceAll(query, "+", "%20"), url.PathEscape(text))
 		if len(text) > 3 {
 			forms = append(forms, strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(text)), "="),
 				strings.TrimRight(base64.URLEncoding.EncodeToString([]byte(text)), "="))
