@@ -75,7 +75,7 @@ func (w workload) refused(current int) string {
 func (p podsOf) refusal(w workload, current []*corev1.Pod, now time.Time) (refusal, bool) {
 	maker := w.object.GetUID()
 	if w.kind == deployment {
-		maker = p.newestUID
+		maker = p.newest.uid
 	}
 	message := w.refused(len(current))
 	if told := p.memory.warning(maker, failedCreate); message == "" && told.live && !p.memory.sawSince(current, told.last) {

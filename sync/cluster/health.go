@@ -123,6 +123,9 @@ func (l look) behind(ctx context.Context, w workload, pods podsOf, report manife
 	if report.Condition == manifests.Unhealthy && (w.kind == job || w.kind == pod) {
 		return l.explained(ctx, report, pods)
 	}
+	if report.Condition == manifests.Unhealthy && w.isLateFor(pods.newest) {
+		report = progressing("", "its controller has not judged the newest template yet")
+	}
 	if stale := w.countStale(pods); stale > 0 && report.Condition == manifests.Healthy {
 		report = progressing("", fmt.Sprintf("pods of the template before, to be replaced: %d", stale))
 	}

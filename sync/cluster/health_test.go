@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/belay-gitops/belay/manifests"
+	"github.com/belay-gitops/belay/sync/health"
 )
 
 // live is an object as the API server answers it: integers are integers.
@@ -42,7 +43,7 @@ func TestOnlyPodsOfTheNewestRevisionAreJudged(t *testing.T) {
 		want       []string
 	}{
 		{"of a Deployment those of the newest ReplicaSet", aDeployment + "{observedGeneration: 2}}",
-			podsOf{newestHash: "new", pods: []*corev1.Pod{labelled("a", "pod-template-hash", "old"), labelled("b", "pod-template-hash", "new"), leaving}}, []string{"b"}},
+			podsOf{newest: newestSet{hash: "new"}, pods: []*corev1.Pod{labelled("a", "pod-template-hash", "old"), labelled("b", "pod-template-hash", "new"), leaving}}, []string{"b"}},
 		{"of a Deployment whose newest ReplicaSet is not known none", aDeployment + "{observedGeneration: 2}}",
 			podsOf{pods: []*corev1.Pod{labelled("a", "pod-template-hash", "old"), labelled("b", "x", "y")}}, nil},
 		{"of a StatefulSet those of the update revision", "{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: db}, status: {updateRevision: db-2, currentRevision: db-1}}",
@@ -170,6 +171,20 @@ func TestAWorkloadIsObservedWhenItsControllerHasSeenIt(t *testing.T) {
 	} {
 		if w, _ := workloadOf(live(t, text)); w.isObserved() != want {
 			t.Errorf("%s: got %t", text, !want)
+		}
+	}
+}
+
+// A Deployment that goes back has its deadline's condition of the template before for a moment.
+func TestTheDeadlineOfAnotherReplicaSetDoesNotCount(t *testing.T) {
+	const missed = `{apiVersion: apps/v1, kind: Deployment, metadata: {name: cart, uid: cart}, spec: {replicas: 1, selector: {matchLabels: {a: b}}},
+		status: {replicas: 1, conditions: [{type: Progressing, status: "False", reason: ProgressDeadlineExceeded, message: 'ReplicaSet "cart-bad" has timed out progressing.'}]}}`
+	for newest, want := range map[string]manifests.Condition{"cart-bad": manifests.Unhealthy, "cart-good": manifests.Progressing, "": manifests.Progressing} {
+		u := live(t, missed)
+		w, _ := workloadOf(u)
+		got := look{}.behind(t.Context(), w, podsOf{newest: newestSet{name: newest}, memory: newPodMemory()}, health.Of(u, health.Rules{}))
+		if got.Condition != want {
+			t.Errorf("%q: got %+v", newest, got)
 		}
 	}
 }

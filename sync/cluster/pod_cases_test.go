@@ -211,7 +211,7 @@ func TestWhoRefusesAWorkloadsPodsIsHeard(t *testing.T) {
 			if test.current {
 				current = append(current, pod)
 			}
-			got, is := podsOf{newestUID: "new", memory: memory}.refusal(w, current, now)
+			got, is := podsOf{newest: newestSet{uid: "new"}, memory: memory}.refusal(w, current, now)
 			if got.message != test.want || is != (test.want != "") {
 				t.Errorf("got %q, %t", got.message, is)
 			}

@@ -16,14 +16,12 @@ import (
 	"github.com/belay-gitops/belay/manifests"
 )
 
-// podsOf is a workload's pods, what is remembered of them and, for a Deployment, its newest ReplicaSet: the
-// pod-template-hash and the UID.
+// podsOf is a workload's pods, what is remembered of them and, for a Deployment, its newest ReplicaSet.
 type podsOf struct {
-	pods       []*corev1.Pod
-	newestHash string
-	newestUID  types.UID
-	memory     *podMemory
-	readyFor   map[types.UID]time.Duration
+	pods     []*corev1.Pod
+	newest   newestSet
+	memory   *podMemory
+	readyFor map[types.UID]time.Duration
 }
 
 // of reads the pods of a workload in an attended namespace.
@@ -71,28 +69,33 @@ func read(ctx context.Context, store client.Reader, w workload) (podsOf, error) 
 	if err := store.List(ctx, sets, client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: w.selector}); err != nil {
 		return podsOf{}, err
 	}
-	found.newestHash, found.newestUID = newestSet(sets.Items, w.object)
+	found.newest = newestOf(sets.Items, w.object)
 	return found, nil
 }
 
 // annotationRevision is how a Deployment's controller counts its ReplicaSets.
 const annotationRevision = "deployment.kubernetes.io/revision"
 
-// newestSet is the pod-template-hash and the UID of a Deployment's newest ReplicaSet, once the Deployment names that
-// one's revision: on the way back to an older ReplicaSet its controller raises that one's revision first and its own
-// after.
-func newestSet(sets []metav1.PartialObjectMetadata, deployment client.Object) (hash string, uid types.UID) {
+// newestSet is a Deployment's newest ReplicaSet, zero where that is not known: its pod-template-hash, name and UID.
+type newestSet struct {
+	hash, name string
+	uid        types.UID
+}
+
+// newestOf finds a Deployment's newest ReplicaSet, once the Deployment names that one's revision: on the way back to an
+// older ReplicaSet its controller raises that one's revision first and its own after.
+func newestOf(sets []metav1.PartialObjectMetadata, deployment client.Object) (found newestSet) {
 	newest := -1
 	for _, set := range sets {
 		revision, err := strconv.Atoi(set.Annotations[annotationRevision])
 		if err == nil && revision > newest && metav1.IsControlledBy(&set, deployment) {
-			newest, hash, uid = revision, set.Labels["pod-template-hash"], set.UID
+			newest, found = revision, newestSet{set.Labels["pod-template-hash"], set.Name, set.UID}
 		}
 	}
 	if strconv.Itoa(newest) != deployment.GetAnnotations()[annotationRevision] {
-		return "", ""
+		return newestSet{}
 	}
-	return hash, uid
+	return found
 }
 
 var replicaSetKind = schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "ReplicaSet"}

@@ -38,7 +38,7 @@ var scalable = map[kind]bool{deployment: true, statefulSet: true, bareReplicaSet
 func (w workload) revision(pods podsOf) string {
 	switch w.kind {
 	case deployment:
-		return pods.newestHash
+		return pods.newest.hash
 	case statefulSet:
 		revision, _, _ := unstructured.NestedString(w.object.Object, "status", "updateRevision")
 		return revision

@@ -56,8 +56,7 @@ func (g grower) branch(u *unstructured.Unstructured, root *revision) Branch {
 	b.Health.ID = idOf(u)
 	children := g.behind[u.GetUID()]
 	if w, ok := workloadOf(u); ok && root == nil {
-		hash, uid := newestSet(records(children), u)
-		root = &revision{workload: w, pods: podsOf{newestHash: hash, newestUID: uid, memory: newPodMemory()}}
+		root = &revision{workload: w, pods: podsOf{newest: newestOf(records(children), u), memory: newPodMemory()}}
 		b.Health = g.closer(*root, b.Health)
 	}
 	for _, child := range children {
@@ -149,7 +148,7 @@ type revision struct {
 
 // outdates tells whether a ReplicaSet or a pod is of an earlier one.
 func (r revision) outdates(u *unstructured.Unstructured) bool {
-	if r.workload.kind == deployment && r.pods.newestHash == "" {
+	if r.workload.kind == deployment && r.pods.newest.hash == "" {
 		return false // its controller is about to say
 	}
 	p := &corev1.Pod{}

@@ -61,7 +61,7 @@ func TestTheTreeLeadsFromObjectsToTheirPods(t *testing.T) {
   ReplicaSet/web-a-old old Healthy
     Pod/web-a-1 old Healthy
 CronJob/nightly Healthy
-  Job/nightly-1 Healthy
+  Job/nightly-1 Progressing
     Pod/nightly-1-a Healthy
 ConfigMap/conf Healthy
 ConfigMap/lost Missing NotFound

@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"regexp"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -62,6 +64,26 @@ func (w workload) isObserved() bool {
 	return !ok || err != nil || observed >= w.object.GetGeneration() || w.kind == pod
 }
 
+// late is how a Deployment's controller says which ReplicaSet came too late.
+var late = regexp.MustCompile(`ReplicaSet "([^"]+)" has timed out`)
+
+// isLateFor tells a Deployment whose deadline another ReplicaSet has missed than its newest: its controller notes first
+// that it has seen a change, and what became of it after.
+func (w workload) isLateFor(newest newestSet) bool {
+	if w.kind != deployment {
+		return false
+	}
+	conditions, _, _ := unstructured.NestedSlice(w.object.Object, "status", "conditions")
+	for _, c := range conditions {
+		condition, _ := c.(map[string]any)
+		message, _ := condition["message"].(string)
+		if named := late.FindStringSubmatch(message); named != nil && condition["reason"] == "ProgressDeadlineExceeded" {
+			return named[1] != newest.name
+		}
+	}
+	return false
+}
+
 func (w workload) number(otherwise int64, path ...string) int64 {
 	if n, ok, err := unstructured.NestedInt64(w.object.Object, path...); ok && err == nil {
 		return n
@@ -83,7 +105,7 @@ func (w workload) current(pods podsOf) []*corev1.Pod {
 func (w workload) isCurrent(pod *corev1.Pod, pods podsOf) bool {
 	switch w.kind {
 	case deployment:
-		return pod.Labels["pod-template-hash"] == pods.newestHash && pods.newestHash != ""
+		return pod.Labels["pod-template-hash"] == pods.newest.hash && pods.newest.hash != ""
 	case statefulSet:
 		revision, _, _ := unstructured.NestedString(w.object.Object, "status", "updateRevision")
 		return pod.Labels["controller-revision-hash"] == revision
