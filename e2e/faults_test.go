@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-var faultRow = regexp.MustCompile(`(?m)^\| (Registry|Apply|Rollback|Agent) \| (.+) \| (\[.+\)) \|$`)
+var faultRow = regexp.MustCompile(`(?m)^\| (Registry|Apply|Health|Rollback|Agent) \| (.+) \| (\[.+\)) \|$`)
 
 // TestEveryFaultIsNamedByItsTests reads docs/faults.md: each test that it names says so in its first line.
 func TestEveryFaultIsNamedByItsTests(t *testing.T) {

@@ -1,3 +1,5 @@
+// FAULTS, Health: CrashLoopBackOff, ImagePullBackOff, Unschedulable and their like fail early; pod evicted, node drained.
+
 package cluster
 
 import (

@@ -1,3 +1,5 @@
+// FAULTS, Health: a log line that holds a secret.
+
 package cluster
 
 import (

@@ -1,3 +1,5 @@
+// FAULTS, Health: flapping between two passes.
+
 package cluster
 
 import (
