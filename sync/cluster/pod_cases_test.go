@@ -319,3 +319,43 @@ func TestTheWordsOfWhatIsWaitedFor(t *testing.T) {
 		})
 	}
 }
+
+// Before a pod that no node takes fails its release, what the watches do not tell is asked for.
+func TestAPodThatNoNodeTakesIsLookedAtOnceMore(t *testing.T) {
+	const withClaim = `{apiVersion: v1, kind: Pod, metadata: {name: db-0, namespace: shop, uid: pod}, spec: {volumes: [
+		{name: data, persistentVolumeClaim: {claimName: data-db-0}}, {name: conf, configMap: {name: conf}}]}}`
+	const claim = `{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: data-db-0, namespace: shop, uid: claim}, spec: {storageClassName: fast}, status: {phase: Pending}}`
+	const class = `{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: fast}, provisioner: x/disks}`
+	event := func(about, reason string) string {
+		return `{apiVersion: v1, kind: Event, metadata: {name: e, namespace: shop}, involvedObject: {uid: ` + about + `}, reason: ` + reason + `}`
+	}
+	for _, test := range []struct {
+		name    string
+		unbound bool
+		objects []string
+		want    manifests.Condition
+		says    string
+	}{
+		{"no room", false, []string{withClaim}, manifests.Unhealthy, "0/1 nodes"},
+		{"a node is made for it", false, []string{withClaim, event("pod", "TriggeredScaleUp")}, manifests.Progressing, "a node is being made"},
+		{"another thing happened to it", false, []string{withClaim, event("pod", "FailedScheduling")}, manifests.Unhealthy, "0/1 nodes"},
+		{"its claim is missing", true, []string{withClaim}, manifests.Unhealthy, "PersistentVolumeClaim data-db-0: it does not exist"},
+		{"its claim's class is missing", true, []string{withClaim, claim}, manifests.Unhealthy, "there is no StorageClass fast"},
+		{"nobody makes its volume", true, []string{withClaim, claim, class}, manifests.Unhealthy, "its provisioner x/disks has not answered"},
+		{"its volume is made", true, []string{withClaim, claim, class, event("claim", "Provisioning")}, manifests.Progressing, "x/disks is at work"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c, _ := reading(t, test.objects...)
+			p := aPod("db-0", 0)
+			p.Namespace, p.UID = "shop", "pod"
+			memory := newPodMemory()
+			memory.note(p, time.Unix(0, 0))
+			found := fails("Unschedulable", "pod db-0: 0/1 nodes are available")
+			found.pod, found.unbound = p, test.unbound
+			got := look{Objects: &Objects{cluster: c}}.doubted(t.Context(), found, memory)
+			if got.Condition != test.want || !strings.Contains(got.Message, test.says) {
+				t.Errorf("got %+v", got.Health)
+			}
+		})
+	}
+}
