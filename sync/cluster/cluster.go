@@ -75,7 +75,7 @@ func Connect(config *rest.Config, notify func(types.NamespacedName)) (*Cluster, 
 	}
 	return &Cluster{
 		config: config, mapper: mapper, own: own, records: records,
-		watches: watches, pods: newPodWatches(config, mapper, notify),
+		watches: watches, pods: newPodWatches(config, mapper, notify, watches.Owner),
 		discovery: kinds, handover: newHandover(notify), platforms: platforms{clock: time.Now},
 	}, nil
 }

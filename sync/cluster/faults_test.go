@@ -10,7 +10,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -76,9 +75,8 @@ func TestPodsOfTheTemplateBeforeAreNotBlamedOnTheNewOne(t *testing.T) {
 			if !ok {
 				t.Fatal("it is no workload")
 			}
-			watch := &podWatch{cache: test.store, readySince: map[types.UID]readiness{}}
-			o := &Objects{cluster: &Cluster{pods: &podWatches{namespaces: map[string]*podWatch{"shop": watch}}}}
-			got, err := o.closer(t.Context(), w, w.health(health.Of(u, health.Rules{})))
+			l := look{Objects: &Objects{cluster: &Cluster{pods: attending("shop", test.store)}}, closely: true}
+			got, err := l.closer(t.Context(), w, health.Of(u, health.Rules{}))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -11,6 +10,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/belay-gitops/belay/manifests"
+	"github.com/belay-gitops/belay/sync/health"
 )
 
 // live is an object as the API server answers it: integers are integers.
@@ -29,49 +29,6 @@ func live(t testing.TB, text string) *unstructured.Unstructured {
 
 const aDeployment = `{apiVersion: apps/v1, kind: Deployment, metadata: {name: cart, generation: 2}, spec: {replicas: 2}, status: `
 
-func TestAReplicationControllerIsHealthyWhenAllItsPodsAre(t *testing.T) {
-	const text = `{apiVersion: v1, kind: ReplicationController, metadata: {name: cart, generation: 3}, spec: {replicas: 2, selector: {app: cart}}, status: `
-	for _, test := range []struct {
-		name, status string
-		want         manifests.Condition
-		says         string
-	}{
-		{"all of them", "{observedGeneration: 3, replicas: 2, availableReplicas: 2}}", manifests.Healthy, ""},
-		{"before the change was seen", "{observedGeneration: 2, replicas: 2, availableReplicas: 2}}", manifests.Progressing, "not seen"},
-		{"one is missing", "{observedGeneration: 3, replicas: 1, availableReplicas: 1}}", manifests.Progressing, "1 of 2 pods are there"},
-		{"one too many", "{observedGeneration: 3, replicas: 3, availableReplicas: 2}}", manifests.Progressing, "3 of 2"},
-		{"one is not available", "{observedGeneration: 3, replicas: 2, availableReplicas: 1}}", manifests.Progressing, "1 of 2 pods are available"},
-		{"nothing is known", "{}}", manifests.Progressing, "not seen"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			w, ok := workloadOf(live(t, text+test.status))
-			if !ok {
-				t.Fatal("it is no workload")
-			}
-			got := w.health(manifests.Health{Condition: manifests.Healthy})
-			if got.Condition != test.want || !strings.Contains(got.Message, test.says) {
-				t.Errorf("got %+v", got)
-			}
-		})
-	}
-	t.Run("one pod is wanted where nothing is said, none where zero is", func(t *testing.T) {
-		one, _ := workloadOf(live(t, `{apiVersion: v1, kind: ReplicationController, metadata: {name: a}, spec: {selector: {a: b}}, status: {replicas: 1, availableReplicas: 1}}`))
-		zero, _ := workloadOf(live(t, `{apiVersion: v1, kind: ReplicationController, metadata: {name: a}, spec: {replicas: 0, selector: {a: b}}, status: {replicas: 0}}`))
-		for _, w := range []workload{one, zero} {
-			if got := w.health(manifests.Health{}); got.Condition != manifests.Healthy {
-				t.Errorf("got %+v", got)
-			}
-		}
-	})
-	t.Run("and other workloads are what the conventions say", func(t *testing.T) {
-		w, _ := workloadOf(live(t, aDeployment+"{}}"))
-		report := progressing("X", "y")
-		if diff := cmp.Diff(report, w.health(report)); diff != "" {
-			t.Error(diff)
-		}
-	})
-}
-
 func TestOnlyPodsOfTheNewestRevisionAreJudged(t *testing.T) {
 	labelled := func(name, key, value string) *corev1.Pod {
 		p := &corev1.Pod{}
@@ -86,7 +43,7 @@ func TestOnlyPodsOfTheNewestRevisionAreJudged(t *testing.T) {
 		want       []string
 	}{
 		{"of a Deployment those of the newest ReplicaSet", aDeployment + "{observedGeneration: 2}}",
-			podsOf{newestHash: "new", pods: []*corev1.Pod{labelled("a", "pod-template-hash", "old"), labelled("b", "pod-template-hash", "new"), leaving}}, []string{"b"}},
+			podsOf{newest: newestSet{hash: "new"}, pods: []*corev1.Pod{labelled("a", "pod-template-hash", "old"), labelled("b", "pod-template-hash", "new"), leaving}}, []string{"b"}},
 		{"of a Deployment whose newest ReplicaSet is not known none", aDeployment + "{observedGeneration: 2}}",
 			podsOf{pods: []*corev1.Pod{labelled("a", "pod-template-hash", "old"), labelled("b", "x", "y")}}, nil},
 		{"of a StatefulSet those of the update revision", "{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: db}, status: {updateRevision: db-2, currentRevision: db-1}}",
@@ -214,6 +171,20 @@ func TestAWorkloadIsObservedWhenItsControllerHasSeenIt(t *testing.T) {
 	} {
 		if w, _ := workloadOf(live(t, text)); w.isObserved() != want {
 			t.Errorf("%s: got %t", text, !want)
+		}
+	}
+}
+
+// A Deployment that goes back has its deadline's condition of the template before for a moment.
+func TestTheDeadlineOfAnotherReplicaSetDoesNotCount(t *testing.T) {
+	const missed = `{apiVersion: apps/v1, kind: Deployment, metadata: {name: cart, uid: cart}, spec: {replicas: 1, selector: {matchLabels: {a: b}}},
+		status: {replicas: 1, conditions: [{type: Progressing, status: "False", reason: ProgressDeadlineExceeded, message: 'ReplicaSet "cart-bad" has timed out progressing.'}]}}`
+	for newest, want := range map[string]manifests.Condition{"cart-bad": manifests.Unhealthy, "cart-good": manifests.Progressing, "": manifests.Progressing} {
+		u := live(t, missed)
+		w, _ := workloadOf(u)
+		got := look{}.behind(t.Context(), w, podsOf{newest: newestSet{name: newest}, memory: newPodMemory()}, health.Of(u, health.Rules{}))
+		if got.Condition != want {
+			t.Errorf("%q: got %+v", newest, got)
 		}
 	}
 }

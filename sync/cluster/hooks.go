@@ -58,35 +58,17 @@ func (o *Objects) runHook(ctx context.Context, job manifests.Object, run string)
 	case isComplete(u):
 		return manifests.Health{Condition: manifests.Healthy}, nil
 	}
-	report, err := o.health(ctx, id, true)
-	return hookHealth(u, report), err
+	report, err := look{Objects: o, closely: true}.at(ctx, id)
+	return hookHealth(report.Health), err
 }
 
 // hookHealth is the health of a Job that is not complete. Whoever runs Jobs for good or suspended takes that for healthy;
 // a release that waits for one does not.
-func hookHealth(u *unstructured.Unstructured, report manifests.Health) manifests.Health {
-	if failed := conditionOf(u, "Failed"); failed["status"] == "True" {
-		reason, _ := failed["reason"].(string)
-		message, _ := failed["message"].(string)
-		if report.Condition == manifests.Unhealthy && strings.Contains(report.Message, "pod ") { // which tells more
-			message += "; " + report.Message
-		}
-		return manifests.Health{Condition: manifests.Unhealthy, Reason: reason, Message: message}
-	}
+func hookHealth(report manifests.Health) manifests.Health {
 	if report.Good() || report.Condition == manifests.Suspended {
 		return progressing("", "it is not complete yet")
 	}
 	return report
-}
-
-func conditionOf(job *unstructured.Unstructured, kind string) map[string]any {
-	conditions, _, _ := unstructured.NestedSlice(job.Object, "status", "conditions")
-	for _, c := range conditions {
-		if condition, _ := c.(map[string]any); condition["type"] == kind {
-			return condition
-		}
-	}
-	return nil
 }
 
 // ofRun says for people what a Job was made for.
@@ -208,7 +190,7 @@ func (o *Objects) StopHooks(ctx context.Context, ids []manifests.ID, run string)
 		}
 		made := u.GetAnnotations()[manifests.AnnotationRun]
 		leaving := u.GetDeletionTimestamp() != nil
-		if made == "" || made == run || !leaving && (isComplete(u) || conditionOf(u, "Failed")["status"] == "True") {
+		if made == "" || made == run || !leaving && (isComplete(u) || hasCondition(u, "Failed")) {
 			continue
 		}
 		left = append(left, id)
@@ -262,8 +244,8 @@ func (p *podWatches) attendedBy(sync types.NamespacedName) map[string]bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	attended := map[string]bool{}
-	for name, watch := range p.namespaces {
-		if watch.syncs[sync] {
+	for name, attention := range p.attended {
+		if attention.syncs[sync] {
 			attended[name] = true
 		}
 	}

@@ -14,6 +14,7 @@ func (w *Watches) Wrote(id manifests.ID, resourceVersion string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.wrote[id] = resourceVersion
+	w.broken(id)
 	delete(w.finished, id)
 }
 

@@ -76,7 +76,7 @@ func TestPodHealth(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			p := &corev1.Pod{Status: test.status}
 			p.Name = "cart-1"
-			got := podHealth(p)
+			got := podHealth(sight{pod: p})
 			if got.Condition != test.want || got.Reason != test.reason || !strings.Contains(got.Message, test.says) {
 				t.Errorf("got %+v, want %s %s %q", got, test.want, test.reason, test.says)
 			}

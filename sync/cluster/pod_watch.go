@@ -2,69 +2,60 @@ package cluster
 
 import (
 	"context"
-	"maps"
-	"slices"
 	gosync "sync"
-	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
-	toolscache "k8s.io/client-go/tools/cache"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/belay-gitops/belay/manifests"
 )
 
-// podWatches watch the pods and ReplicaSets of the namespaces in which a release is being judged, and of no other,
-// for as long as that takes.
+// podWatches watch the pods, ReplicaSets and Warning events of the namespaces in which a release is being judged, and of
+// no other, for as long as that takes. Where that is more than manyNamespaces, one watch of the whole cluster stands for
+// one in each of them, until no more than fewNamespaces are left.
 type podWatches struct {
 	config *rest.Config
 	mapper meta.RESTMapper
 	notify func(types.NamespacedName)
+	// owner is the Sync that an object belongs to; the zero name where that is not known.
+	owner func(context.Context, manifests.ID) types.NamespacedName
 
-	opened chan *podWatch // to be filled; a watch outlives the pass that opens it
+	opened chan *podStore // to be filled; a store outlives the pass that opens it
 
-	mu         gosync.Mutex
-	namespaces map[string]*podWatch
+	mu       gosync.Mutex
+	attended map[string]*attention // by namespace
+	wide     *podStore             // of all namespaces; nil where there is none
 }
 
-// podWatch is the watch of one namespace.
-type podWatch struct {
-	namespace string
-	syncs     map[types.NamespacedName]bool // who attends; guarded by podWatches.mu
-	done      chan struct{}                 // closed when nobody attends any more
+const (
+	manyNamespaces = 16
+	fewNamespaces  = 8
+)
 
-	synced chan struct{} // closed when cache or err is set
-	cache  cache.Cache
-	err    error
-
-	mu         gosync.Mutex
-	readySince map[types.UID]readiness
+// attention is what is looked at in one namespace, and for whom.
+type attention struct {
+	syncs  map[types.NamespacedName]bool
+	own    *podStore // of this namespace alone; nil where the wide one serves
+	memory *podMemory
 }
 
-// readiness is since when, by this process's clock, a pod has been ready without a restart.
-type readiness struct {
-	since    time.Time
-	restarts int32
-}
-
-func newPodWatches(config *rest.Config, mapper meta.RESTMapper, notify func(types.NamespacedName)) *podWatches {
+func newPodWatches(config *rest.Config, mapper meta.RESTMapper, notify func(types.NamespacedName),
+	owner func(context.Context, manifests.ID) types.NamespacedName) *podWatches {
 	return &podWatches{
-		config: config, mapper: mapper, notify: notify,
-		opened: make(chan *podWatch), namespaces: map[string]*podWatch{},
+		config: config, mapper: mapper, notify: notify, owner: owner,
+		opened: make(chan *podStore), attended: map[string]*attention{},
 	}
 }
 
-// run fills the watches that passes open, until ctx ends.
+// run fills the stores that passes open, until ctx ends.
 func (p *podWatches) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case watch := <-p.opened:
-			go p.fill(ctx, watch)
+		case store := <-p.opened:
+			go p.fill(ctx, store)
 		}
 	}
 }
@@ -73,24 +64,17 @@ func (p *podWatches) run(ctx context.Context) {
 func (p *podWatches) attend(ctx context.Context, sync types.NamespacedName, namespaces map[string]bool) error {
 	ctx, cancel := context.WithTimeout(ctx, firstList)
 	defer cancel()
-	attended, fresh := p.rearrange(sync, namespaces)
-	for _, watch := range fresh {
-		select {
-		case p.opened <- watch:
-		case <-ctx.Done():
-			p.drop(watch)
-			return podsUnseen(ctx.Err())
-		}
+	added, fresh := p.rearrange(sync, namespaces)
+	if err := p.open(ctx, fresh); err != nil {
+		return podsUnseen(err)
 	}
-	for _, watch := range attended {
-		select {
-		case <-watch.synced:
-		case <-ctx.Done():
-			return podsUnseen(ctx.Err())
+	for namespace := range namespaces {
+		store, err := p.await(ctx, namespace)
+		if err != nil {
+			return podsUnseen(err)
 		}
-		if watch.err != nil {
-			p.drop(watch) // the next pass opens another
-			return podsUnseen(watch.err)
+		if added[namespace] && store.namespace == "" {
+			p.catchUp(ctx, store, namespace) // what it saw before anybody attended was not noted
 		}
 	}
 	return nil
@@ -100,132 +84,151 @@ func podsUnseen(err error) error {
 	return &Error{Reason: "WatchFailed", Detail: "watching pods: " + err.Error(), Temporary: true}
 }
 
-func (p *podWatches) rearrange(sync types.NamespacedName, namespaces map[string]bool) (attended, fresh []*podWatch) {
+// rearrange notes which namespaces a Sync attends. It answers those that nobody attended before, and the stores to open.
+func (p *podWatches) rearrange(sync types.NamespacedName, namespaces map[string]bool) (added map[string]bool, fresh []*podStore) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for name, watch := range p.namespaces {
-		if watch.syncs[sync] && !namespaces[name] {
-			delete(watch.syncs, sync)
-			if len(watch.syncs) == 0 {
-				close(watch.done)
-				delete(p.namespaces, name)
-			}
+	for name, a := range p.attended {
+		if !a.syncs[sync] || namespaces[name] {
+			continue
+		}
+		delete(a.syncs, sync)
+		if len(a.syncs) == 0 {
+			a.own.close()
+			delete(p.attended, name)
 		}
 	}
+	added = map[string]bool{}
 	for name := range namespaces {
-		watch := p.namespaces[name]
-		if watch == nil {
-			watch = &podWatch{
-				namespace: name, syncs: map[types.NamespacedName]bool{},
-				done: make(chan struct{}), synced: make(chan struct{}), readySince: map[types.UID]readiness{},
-			}
-			p.namespaces[name] = watch
-			fresh = append(fresh, watch)
+		a := p.attended[name]
+		if a == nil {
+			a = &attention{syncs: map[types.NamespacedName]bool{}, memory: newPodMemory()}
+			p.attended[name], added[name] = a, true
 		}
-		watch.syncs[sync] = true
-		attended = append(attended, watch)
+		a.syncs[sync] = true
 	}
-	return attended, fresh
+	return added, p.arrange()
 }
 
-// drop forgets a watch that is of no use.
-func (p *podWatches) drop(watch *podWatch) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.namespaces[watch.namespace] == watch {
-		close(watch.done)
-		delete(p.namespaces, watch.namespace)
+// arrange decides which stores there are to be, closes those that are not needed any more, and answers those to open.
+// A store is closed only when what replaces it has its first lists. It is called with the lock held.
+func (p *podWatches) arrange() (fresh []*podStore) {
+	many := len(p.attended) > manyNamespaces || p.wide != nil && len(p.attended) > fewNamespaces
+	switch {
+	case many && p.wide == nil:
+		p.wide = newPodStore("")
+		return []*podStore{p.wide}
+	case many && p.wide.serves():
+		for _, a := range p.attended {
+			a.own.close()
+			a.own = nil
+		}
+		return nil
+	case many:
+		return nil
 	}
+	all := true
+	for name, a := range p.attended {
+		if a.own == nil {
+			a.own = newPodStore(name)
+			fresh = append(fresh, a.own)
+		}
+		all = all && a.own.serves()
+	}
+	if all {
+		p.wide.close()
+		p.wide = nil
+	}
+	return fresh
 }
 
-// fill runs a watch's cache until nobody attends it any more, and says when it has its first lists.
-func (p *podWatches) fill(ctx context.Context, watch *podWatch) {
+// open hands stores over to be filled.
+func (p *podWatches) open(ctx context.Context, fresh []*podStore) error {
+	for i, store := range fresh {
+		select {
+		case p.opened <- store:
+		case <-ctx.Done():
+			for _, unfilled := range fresh[i:] {
+				p.discard(unfilled)
+			}
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// fill runs a store until it is closed, and sees which others are not needed once it has its first lists.
+func (p *podWatches) fill(ctx context.Context, store *podStore) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	watch.cache, watch.err = p.open(ctx, watch)
-	close(watch.synced)
-	select {
-	case <-watch.done:
-	case <-ctx.Done():
-	}
-}
-
-func (p *podWatches) open(ctx context.Context, watch *podWatch) (cache.Cache, error) {
-	store, err := cache.New(p.config, cache.Options{
-		Scheme:            scheme.Scheme,
-		Mapper:            p.mapper,
-		DefaultNamespaces: map[string]cache.Config{watch.namespace: {}},
-		DefaultTransform:  forJudging,
-	})
-	if err != nil {
-		return nil, err
-	}
-	handler := toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    func(object any) { p.saw(watch, object) },
-		UpdateFunc: func(_, object any) { p.saw(watch, object) },
-		DeleteFunc: func(object any) { p.forgot(watch, object) },
-	}
-	go store.Start(ctx) //nolint:errcheck // it ends with ctx; what goes wrong shows in WaitForCacheSync
-	for _, object := range []client.Object{&corev1.Pod{}, replicaSet()} {
-		informer, err := store.GetInformer(ctx, object)
-		if err != nil {
-			return nil, err
+	go func() {
+		select {
+		case <-store.done:
+			cancel()
+		case <-ctx.Done():
 		}
-		if _, err := informer.AddEventHandler(handler); err != nil {
-			return nil, err
-		}
-	}
-	store.WaitForCacheSync(ctx)
-	return store, ctx.Err()
-}
-
-// proving is how long a pod has to be ready before the next one is replaced: one that crashes at its start is ready
-// for a moment, too.
-const proving = 2 * time.Second
-
-// saw notes since when a pod is ready, and calls the Syncs: at once, and again when the pod has proved itself.
-func (p *podWatches) saw(watch *podWatch, object any) {
-	if pod, ok := object.(*corev1.Pod); ok && watch.note(pod, time.Now()) {
-		time.AfterFunc(proving, func() { p.changed(watch) })
-	}
-	p.changed(watch)
-}
-
-// note tells whether a pod has just become ready.
-func (w *podWatch) note(pod *corev1.Pod, now time.Time) (became bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	noted, before := w.readySince[pod.UID]
-	switch {
-	case !ready(pod):
-		delete(w.readySince, pod.UID)
-		return false
-	case before && noted.restarts == restarts(pod):
-		return false
-	}
-	w.readySince[pod.UID] = readiness{since: now, restarts: restarts(pod)}
-	return true
-}
-
-// forgot drops what is noted of a pod that is gone.
-func (p *podWatches) forgot(watch *podWatch, object any) {
-	if gone, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
-		object = gone.Obj
-	}
-	if pod, ok := object.(*corev1.Pod); ok {
-		watch.mu.Lock()
-		delete(watch.readySince, pod.UID)
-		watch.mu.Unlock()
-	}
-	p.changed(watch)
-}
-
-// changed calls every Sync that attends.
-func (p *podWatches) changed(watch *podWatch) {
+	}()
+	store.cache, store.err = p.start(ctx, store)
+	close(store.synced)
 	p.mu.Lock()
-	syncs := slices.Collect(maps.Keys(watch.syncs))
+	fresh := p.arrange()
 	p.mu.Unlock()
-	for _, sync := range syncs {
-		p.notify(sync)
+	_ = p.open(ctx, fresh) // what could not be opened, the next pass opens
+	<-ctx.Done()
+}
+
+// await waits until a namespace can be read, and answers the store that has it.
+func (p *podWatches) await(ctx context.Context, namespace string) (*podStore, error) {
+	for {
+		store := p.storeOf(namespace)
+		if store == nil {
+			return nil, errClosed
+		}
+		select {
+		case <-store.synced:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		if store.err == nil {
+			return store, nil
+		}
+		if p.storeOf(namespace) == store {
+			p.discard(store) // the next pass opens another
+			return nil, store.err
+		}
 	}
+}
+
+// storeOf is the store that a namespace is read from, or will be; nil where nobody attends it.
+func (p *podWatches) storeOf(namespace string) *podStore {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a := p.attended[namespace]
+	switch {
+	case a == nil:
+		return nil
+	case a.own == nil || !a.own.serves() && p.wide.serves():
+		return p.wide
+	}
+	return a.own
+}
+
+// discard forgets a store that is of no use.
+func (p *podWatches) discard(store *podStore) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	store.close()
+	if p.wide == store {
+		p.wide = nil
+	}
+	if a := p.attended[store.namespace]; a != nil && a.own == store {
+		a.own = nil
+	}
+}
+
+// attention is who looks at a namespace; nil for nobody.
+func (p *podWatches) attention(namespace string) *attention {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.attended[namespace]
 }

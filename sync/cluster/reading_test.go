@@ -28,17 +28,20 @@ func reading(t *testing.T, objects ...string) (*Cluster, *readingAPI) {
 	t.Helper()
 	api := &readingAPI{objects: map[string]*unstructured.Unstructured{}, refusals: map[string]int{}}
 	mapper := meta.NewDefaultRESTMapper([]schema.GroupVersion{{Version: "v1"}, {Group: "apps", Version: "v1"}, {Group: "batch", Version: "v1"},
-		{Group: "argoproj.io", Version: "v1alpha1"}})
+		{Group: "storage.k8s.io", Version: "v1"}, {Group: "argoproj.io", Version: "v1alpha1"}})
 	for gvk, scope := range map[schema.GroupVersionKind]meta.RESTScope{
-		{Version: "v1", Kind: "Pod"}:                                 meta.RESTScopeNamespace,
-		{Version: "v1", Kind: "Node"}:                                meta.RESTScopeRoot,
-		{Version: "v1", Kind: "Secret"}:                              meta.RESTScopeNamespace,
-		{Version: "v1", Kind: "ServiceAccount"}:                      meta.RESTScopeNamespace,
-		{Group: "apps", Version: "v1", Kind: "Deployment"}:           meta.RESTScopeNamespace,
-		{Group: "apps", Version: "v1", Kind: "ReplicaSet"}:           meta.RESTScopeNamespace,
-		{Group: "batch", Version: "v1", Kind: "Job"}:                 meta.RESTScopeNamespace,
-		{Group: "batch", Version: "v1", Kind: "CronJob"}:             meta.RESTScopeNamespace,
-		{Group: "argoproj.io", Version: "v1alpha1", Kind: "Rollout"}: meta.RESTScopeNamespace,
+		{Version: "v1", Kind: "Pod"}:                                   meta.RESTScopeNamespace,
+		{Version: "v1", Kind: "Node"}:                                  meta.RESTScopeRoot,
+		{Version: "v1", Kind: "Secret"}:                                meta.RESTScopeNamespace,
+		{Version: "v1", Kind: "Event"}:                                 meta.RESTScopeNamespace,
+		{Version: "v1", Kind: "PersistentVolumeClaim"}:                 meta.RESTScopeNamespace,
+		{Group: "storage.k8s.io", Version: "v1", Kind: "StorageClass"}: meta.RESTScopeRoot,
+		{Version: "v1", Kind: "ServiceAccount"}:                        meta.RESTScopeNamespace,
+		{Group: "apps", Version: "v1", Kind: "Deployment"}:             meta.RESTScopeNamespace,
+		{Group: "apps", Version: "v1", Kind: "ReplicaSet"}:             meta.RESTScopeNamespace,
+		{Group: "batch", Version: "v1", Kind: "Job"}:                   meta.RESTScopeNamespace,
+		{Group: "batch", Version: "v1", Kind: "CronJob"}:               meta.RESTScopeNamespace,
+		{Group: "argoproj.io", Version: "v1alpha1", Kind: "Rollout"}:   meta.RESTScopeNamespace,
 	} {
 		mapper.Add(gvk, scope)
 	}
@@ -98,7 +101,7 @@ func (a *readingAPI) list(r *http.Request) (items []any, is bool) {
 			items = append(items, a.shown(r, object))
 		}
 	}
-	return append([]any{}, items...), last == "pods" || last == "nodes"
+	return append([]any{}, items...), last == "pods" || last == "nodes" || last == "events"
 }
 
 func (a *readingAPI) shown(r *http.Request, object *unstructured.Unstructured) map[string]any {

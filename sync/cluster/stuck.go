@@ -42,7 +42,7 @@ func (w workload) stuck(pods []*corev1.Pod, back bool) []*corev1.Pod {
 	for _, pod := range pods {
 		switch {
 		case pod.DeletionTimestamp != nil || ready(pod) || pod.Labels["controller-revision-hash"] == revision || ordinal(pod) < first:
-		case back || podHealth(pod).Condition == manifests.Unhealthy:
+		case back || podHealth(sight{pod: pod}).Condition == manifests.Unhealthy:
 			stuck = append(stuck, pod)
 		}
 	}

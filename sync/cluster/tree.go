@@ -3,6 +3,7 @@ package cluster
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -55,7 +56,8 @@ func (g grower) branch(u *unstructured.Unstructured, root *revision) Branch {
 	b.Health.ID = idOf(u)
 	children := g.behind[u.GetUID()]
 	if w, ok := workloadOf(u); ok && root == nil {
-		root = &revision{workload: w, pods: podsOf{newestHash: newestHash(records(children), u)}}
+		root = &revision{workload: w, pods: podsOf{newest: newestOf(records(children), u), memory: newPodMemory()}}
+		b.Health = g.closer(*root, b.Health)
 	}
 	for _, child := range children {
 		branch := g.branch(child, root)
@@ -92,7 +94,42 @@ func (g grower) health(u *unstructured.Unstructured) manifests.Health {
 	if err := fromMap(u.Object, &p); err != nil {
 		return health.Of(u, g.rules)
 	}
-	return podHealth(&p)
+	return podHealth(sight{pod: &p}).Health
+}
+
+// closer is what is said of a workload with its pods, as they are now: nothing is known of how they were before.
+func (g grower) closer(r revision, report manifests.Health) manifests.Health {
+	if report.Condition == manifests.Unhealthy || !r.workload.isObserved() || r.workload.kind == pod {
+		return report
+	}
+	now := time.Now()
+	r.pods.pods = g.podsBehind(r.workload.object, generations)
+	for _, p := range r.pods.pods {
+		r.pods.memory.note(p, now)
+	}
+	found := r.workload.findings(r.pods, false, now)
+	for _, f := range found {
+		if f.Condition == manifests.Unhealthy {
+			f.ID = report.ID
+			return f.Health
+		}
+	}
+	return waitingFor(report, found)
+}
+
+func (g grower) podsBehind(u *unstructured.Unstructured, depth int) (pods []*corev1.Pod) {
+	for _, child := range g.behind[u.GetUID()] {
+		p := &corev1.Pod{}
+		switch {
+		case child.GroupVersionKind().GroupKind() == pod:
+			if fromMap(child.Object, p) == nil {
+				pods = append(pods, p)
+			}
+		case depth > 0:
+			pods = append(pods, g.podsBehind(child, depth-1)...)
+		}
+	}
+	return pods
 }
 
 func records(objects []*unstructured.Unstructured) []metav1.PartialObjectMetadata {
@@ -111,7 +148,7 @@ type revision struct {
 
 // outdates tells whether a ReplicaSet or a pod is of an earlier one.
 func (r revision) outdates(u *unstructured.Unstructured) bool {
-	if r.workload.kind == deployment && r.pods.newestHash == "" {
+	if r.workload.kind == deployment && r.pods.newest.hash == "" {
 		return false // its controller is about to say
 	}
 	p := &corev1.Pod{}

@@ -55,7 +55,7 @@ func TestTheTreeLeadsFromObjectsToTheirPods(t *testing.T) {
 		{Kind: "ConfigMap", Namespace: "shop", Name: "conf"}, {Kind: "ConfigMap", Namespace: "shop", Name: "lost"},
 	}
 	got := outline(grow(ids, there, health.Rules{}), "")
-	want := `Deployment/web Progressing
+	want := `Deployment/web Failed InvalidImageName
   ReplicaSet/web-b-new Progressing
     Pod/web-b-1 Failed InvalidImageName
   ReplicaSet/web-a-old old Healthy

@@ -39,6 +39,8 @@ type Watches struct {
 	replaced map[types.UID]bool
 	// finished is the Jobs that were complete when they were deleted, as a TTL has it.
 	finished map[manifests.ID]bool
+	// judged is how the objects of Syncs are whose releases are judged.
+	judged map[types.NamespacedName]*steadiness
 }
 
 // statusless kinds are healthy when they are there, so their metadata is all that is watched. It keeps Secrets out
@@ -83,6 +85,7 @@ func newWatches(config *rest.Config, mapper meta.RESTMapper, notify func(types.N
 		suspects: map[types.NamespacedName]map[manifests.ID]string{},
 		replaced: map[types.UID]bool{},
 		finished: map[manifests.ID]bool{},
+		judged:   map[types.NamespacedName]*steadiness{},
 	}, nil
 }
 
@@ -204,6 +207,7 @@ func (w *Watches) Forget(sync types.NamespacedName) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.suspects, sync)
+	delete(w.judged, sync)
 }
 
 func (w *Watches) suspect(sync types.NamespacedName, id manifests.ID, resourceVersion string) {
@@ -216,7 +220,12 @@ func (w *Watches) suspect(sync types.NamespacedName, id manifests.ID, resourceVe
 }
 
 func (w *Watches) added(event any, initial bool) {
-	if object, ok := event.(client.Object); ok && !initial {
+	object, ok := event.(client.Object)
+	if !ok {
+		return
+	}
+	w.noticed(object)
+	if !initial {
 		w.notify(ownerOf(object.GetLabels()))
 	}
 }
@@ -239,6 +248,7 @@ func (w *Watches) updated(before, after any) {
 	if drift(old, now) {
 		w.suspect(owner, watchedID(now), now.GetResourceVersion())
 	}
+	w.noticed(now)
 	w.notify(owner)
 }
 
@@ -263,6 +273,7 @@ func (w *Watches) gone(object client.Object) (matters bool) {
 	id := watchedID(object)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.broken(id)
 	written, ours := w.wrote[id]
 	if ours && (written == "" || !older(object.GetResourceVersion(), written)) {
 		delete(w.wrote, id) // there is nothing to catch up with
@@ -286,11 +297,14 @@ func watchedID(object client.Object) manifests.ID {
 	return manifests.ID{Group: gvk.Group, Kind: gvk.Kind, Namespace: object.GetNamespace(), Name: object.GetName()}
 }
 
-func isComplete(job *unstructured.Unstructured) bool {
-	conditions, _, _ := unstructured.NestedSlice(job.Object, "status", "conditions")
+func isComplete(job *unstructured.Unstructured) bool { return hasCondition(job, "Complete") }
+
+// hasCondition tells whether an object has a condition that is True.
+func hasCondition(u *unstructured.Unstructured, name string) bool {
+	conditions, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
 	for _, c := range conditions {
 		condition, _ := c.(map[string]any)
-		if condition["type"] == "Complete" && condition["status"] == "True" {
+		if condition["type"] == name && condition["status"] == "True" {
 			return true
 		}
 	}

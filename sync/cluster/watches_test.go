@@ -110,7 +110,7 @@ func noted() (*Watches, *[]types.NamespacedName) {
 	return &Watches{
 		notify: func(n types.NamespacedName) { *called = append(*called, n) },
 		wrote:  map[manifests.ID]string{}, suspects: map[types.NamespacedName]map[manifests.ID]string{},
-		finished: map[manifests.ID]bool{}, replaced: map[types.UID]bool{},
+		finished: map[manifests.ID]bool{}, replaced: map[types.UID]bool{}, judged: map[types.NamespacedName]*steadiness{},
 	}, called
 }
 

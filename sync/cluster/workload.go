@@ -1,7 +1,7 @@
 package cluster
 
 import (
-	"fmt"
+	"regexp"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -57,29 +57,31 @@ func workloadOf(u *unstructured.Unstructured) (workload, bool) {
 	return w, true
 }
 
-// health mends what the general conventions say of a workload where they know too little.
-func (w workload) health(report manifests.Health) manifests.Health {
-	if w.kind != replicationController {
-		return report
-	}
-	// kstatus has no rule for it.
-	want := w.number(1, "spec", "replicas")
-	switch {
-	case w.number(0, "status", "observedGeneration") < w.object.GetGeneration():
-		return progressing("", "its controller has not seen the change yet")
-	case w.number(0, "status", "replicas") != want:
-		return progressing("", fmt.Sprintf("%d of %d pods are there", w.number(0, "status", "replicas"), want))
-	case w.number(0, "status", "availableReplicas") != want:
-		return progressing("", fmt.Sprintf("%d of %d pods are available", w.number(0, "status", "availableReplicas"), want))
-	}
-	return manifests.Health{Condition: manifests.Healthy}
-}
-
 // isObserved tells whether the workload's controller has seen its newest generation. Pods, and kinds that do not say,
 // have no such delay.
 func (w workload) isObserved() bool {
 	observed, ok, err := unstructured.NestedInt64(w.object.Object, "status", "observedGeneration")
 	return !ok || err != nil || observed >= w.object.GetGeneration() || w.kind == pod
+}
+
+// late is how a Deployment's controller says which ReplicaSet came too late.
+var late = regexp.MustCompile(`ReplicaSet "([^"]+)" has timed out`)
+
+// isLateFor tells a Deployment whose deadline another ReplicaSet has missed than its newest: its controller notes first
+// that it has seen a change, and what became of it after.
+func (w workload) isLateFor(newest newestSet) bool {
+	if w.kind != deployment {
+		return false
+	}
+	conditions, _, _ := unstructured.NestedSlice(w.object.Object, "status", "conditions")
+	for _, c := range conditions {
+		condition, _ := c.(map[string]any)
+		message, _ := condition["message"].(string)
+		if named := late.FindStringSubmatch(message); named != nil && condition["reason"] == "ProgressDeadlineExceeded" {
+			return named[1] != newest.name
+		}
+	}
+	return false
 }
 
 func (w workload) number(otherwise int64, path ...string) int64 {
@@ -103,7 +105,7 @@ func (w workload) current(pods podsOf) []*corev1.Pod {
 func (w workload) isCurrent(pod *corev1.Pod, pods podsOf) bool {
 	switch w.kind {
 	case deployment:
-		return pod.Labels["pod-template-hash"] == pods.newestHash && pods.newestHash != ""
+		return pod.Labels["pod-template-hash"] == pods.newest.hash && pods.newest.hash != ""
 	case statefulSet:
 		revision, _, _ := unstructured.NestedString(w.object.Object, "status", "updateRevision")
 		return pod.Labels["controller-revision-hash"] == revision
