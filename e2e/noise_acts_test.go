@@ -175,8 +175,11 @@ func (n *noise) scaleTo(ctx context.Context, namespace string, replicas int) err
 // overload wants more pods than all nodes take: 16 of these fit on one.
 func (n *noise) overload(ctx context.Context) error {
 	s := n.syncs[n.random.IntN(len(n.syncs))]
+	if err := n.scaleTo(ctx, s.namespace, 16*noisyNodes+4); err != nil {
+		return err
+	}
 	n.after(6*time.Second, func(ctx context.Context) error { return n.scaleTo(ctx, s.namespace, 2) })
-	return n.scaleTo(ctx, s.namespace, 16*noisyNodes+4)
+	return nil
 }
 
 func (n *noise) patchNode(ctx context.Context, node, patch string) error {
