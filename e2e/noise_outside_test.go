@@ -3,8 +3,6 @@ package e2e
 import (
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -89,7 +87,7 @@ func newSlowGit(t *testing.T, behind string) *slowGit {
 	}
 	g := &slowGit{behind: behind}
 	forward := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: to.Scheme, Host: to.Host})
-	forward.ErrorLog = log.New(io.Discard, "", 0) // an agent that ends goes away in mid-answer
+	forward.ErrorLog = discarded // an agent that ends goes away in mid-answer
 	g.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-time.After(time.Duration(g.delay.Load())):

@@ -16,6 +16,9 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
+// discarded is where servers say what is no news to a test.
+var discarded = log.New(io.Discard, "", 0)
+
 // proxy stands before an API server, which it asks as the administrator.
 type proxy struct{ *httptest.Server }
 
@@ -37,7 +40,7 @@ func newProxy(t *testing.T, kubeconfig string, answer func(*http.Request) int) p
 	}
 	behind := httputil.NewSingleHostReverseProxy(server)
 	behind.Transport, behind.FlushInterval = transport, -1
-	behind.ErrorLog = log.New(io.Discard, "", 0) // clients that are cut off are what it is for
+	behind.ErrorLog = discarded // clients that are cut off are what it is for
 	p := proxy{httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch status := answer(r); status {
 		case http.StatusOK:
