@@ -61,16 +61,16 @@ func (a told) result(commit string) string {
 	return ""
 }
 
-// ends waits until it is known what became of the pushed release, and answers that with the whole account and the time from
-// the push.
+// ends waits until it is known what became of the pushed release, and answers that with the whole account and the time since
+// s.started.
 func (s *script) ends(t *testing.T, most time.Duration) (result string, sync told, took time.Duration) {
 	t.Helper()
 	head, err := s.git("rev-parse", "HEAD")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
-		sync, took = s.told(t), time.Since(began)
+	for ; ; time.Sleep(100 * time.Millisecond) {
+		sync, took = s.told(t), time.Since(s.started)
 		if result = sync.result(head); result != "" {
 			return result, sync, took
 		}
