@@ -18,13 +18,14 @@ type shape struct {
 	kustomized bool // or else a plain folder
 	caLater    bool // the webhooks' certificate authority is not in Git: the application fills it in, as many do
 	api        bool // has an APIService
+	always     bool // is tried without being asked for
 }
 
 // shapes are a service mesh, a serverless platform, a pipeline engine and a monitoring stack.
 var shapes = []shape{
-	{name: "pipelines", kinds: 6, large: 1, each: 2, components: 3, settings: 8, kustomized: true},
-	{name: "mesh", kinds: 14, large: 3, each: 3, components: 4, settings: 20, kustomized: true, caLater: true},
-	{name: "monitoring", kinds: 10, large: 6, each: 10, components: 6, settings: 60, api: true},
+	{name: "pipelines", kinds: 6, large: 1, each: 2, components: 3, settings: 8, kustomized: true, caLater: true, always: true},
+	{name: "mesh", kinds: 14, large: 3, each: 3, components: 4, settings: 20, kustomized: true},
+	{name: "monitoring", kinds: 10, large: 6, each: 10, components: 6, settings: 60, api: true, always: true},
 	{name: "serverless", kinds: 22, large: 22, each: 15, components: 12, settings: 200, caLater: true},
 }
 
