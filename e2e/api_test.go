@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -30,14 +31,21 @@ func newAPI(kubeconfig string) (api, error) {
 // ask makes a request and reads the answer into answer.
 func (a api) ask(t *testing.T, method, path, contentType, body string, answer any) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), method, a.server+path, strings.NewReader(body))
+	if err := a.try(t.Context(), method, path, contentType, body, answer); err != nil {
+		t.Fatalf("%s %s: %v", method, path, err)
+	}
+}
+
+// try makes a request that may fail.
+func (a api) try(ctx context.Context, method, path, contentType, body string, answer any) error {
+	request, err := http.NewRequestWithContext(ctx, method, a.server+path, strings.NewReader(body))
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	request.Header.Set("Content-Type", contentType)
 	response, err := a.client.Do(request)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
@@ -47,9 +55,7 @@ func (a api) ask(t *testing.T, method, path, contentType, body string, answer an
 	if err == nil {
 		err = json.Unmarshal(text, answer)
 	}
-	if err != nil {
-		t.Fatalf("%s %s: %v", method, path, err)
-	}
+	return err
 }
 
 func (a api) get(t *testing.T, path string, answer any) {

@@ -6,11 +6,6 @@ package e2e
 import (
 	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	gosync "sync"
@@ -18,8 +13,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 )
 
 // TestAReleaseGoesOnAfterAnOutageInItsMiddle puts an API server behind a proxy that turns away every third write of an
@@ -87,7 +80,7 @@ func (s *script) goesOn(t *testing.T, n int) {
 // flaky is an API server's proxy that turns requests away: with 429 and 503 in turn, or without an answer while it is
 // down.
 type flaky struct {
-	*httptest.Server
+	proxy
 
 	mu        gosync.Mutex
 	third     bool
@@ -100,38 +93,8 @@ type flaky struct {
 
 func newFlaky(t *testing.T, kubeconfig string) *flaky {
 	t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	transport, err := rest.TransportFor(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := url.Parse(config.Host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	behind := httputil.NewSingleHostReverseProxy(server)
-	behind.Transport, behind.FlushInterval = transport, -1
 	f := &flaky{}
-	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch f.answer(r) {
-		case http.StatusOK:
-			behind.ServeHTTP(w, r)
-		case http.StatusTooManyRequests:
-			w.Header().Set("Retry-After", "1")
-			http.Error(w, "slow down", http.StatusTooManyRequests)
-		case http.StatusServiceUnavailable:
-			http.Error(w, "starting", http.StatusServiceUnavailable)
-		default:
-			panic(http.ErrAbortHandler)
-		}
-	}))
-	t.Cleanup(func() {
-		f.CloseClientConnections()
-		f.Close()
-	})
+	f.proxy = newProxy(t, kubeconfig, f.answer)
 	return f
 }
 
@@ -180,20 +143,4 @@ func (f *flaky) turnedAway() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.turned
-}
-
-// kubeconfig leads to the proxy, which has the credentials.
-func (f *flaky) kubeconfig(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "kubeconfig")
-	text := fmt.Sprintf(`apiVersion: v1
-kind: Config
-clusters: [{name: proxy, cluster: {server: %q}}]
-contexts: [{name: proxy, context: {cluster: proxy}}]
-current-context: proxy
-`, f.URL)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }

@@ -31,11 +31,14 @@ type target struct {
 }
 
 // startCluster starts a cluster that ends with the test, or takes the one that E2E_CLUSTER names. Tests on a real node
-// are skipped where there can be none, with what is missing.
-func startCluster(t *testing.T, node string) target {
+// are skipped where there can be none, with what is missing; so are those that need a cluster with arguments of its own.
+func startCluster(t *testing.T, node string, args ...string) target {
 	t.Helper()
 	program := clusterProgram(t)
 	if os.Getenv("E2E_CLUSTER") != "" {
+		if len(args) > 0 {
+			t.Skipf("this needs a cluster of its own, with %s", strings.Join(args, " "))
+		}
 		return otherCluster(t, program, node)
 	}
 	if node == "real" {
@@ -43,13 +46,13 @@ func startCluster(t *testing.T, node string) target {
 			t.Skipf("no real node here; `make test` as root installs what it needs:\n%s", out)
 		}
 	}
-	return started(t, program, "start", "--node="+node, "--until-stdin-closes")
+	return started(t, program, append([]string{"start", "--node=" + node, "--until-stdin-closes"}, args...)...)
 }
 
 // startSimulated starts a cluster of simulated nodes that knows Syncs.
-func startSimulated(t *testing.T) target {
+func startSimulated(t *testing.T, args ...string) target {
 	t.Helper()
-	c := startCluster(t, "simulated")
+	c := startCluster(t, "simulated", args...)
 	kubectl(t, c, string(belay(t, "install", "--crds-only")), "apply", "-f", "-")
 	return c
 }

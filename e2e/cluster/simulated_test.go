@@ -89,6 +89,22 @@ func TestPodsPlayTheFailureThatTheyAreAnnotatedWith(t *testing.T) {
 	}
 }
 
+func TestPodsStartAsTheyAreAnnotated(t *testing.T) {
+	r := startCluster(t)
+	for start, want := range map[string]string{
+		"slow":    "ready=true restarts=0 last=",
+		"restart": "ready=true restarts=1 last=1",
+	} {
+		r.kubectl(t, "run", start, "--image=app", "--annotations=simulate.belay.dev/start="+start)
+		r.kubectl(t, "wait", "--for=jsonpath={.status.containerStatuses[0].ready}=false", "--timeout=30s", "pod/"+start)
+		r.kubectl(t, "wait", "--for=condition=ready", "--timeout=30s", "pod/"+start)
+		const how = `jsonpath={range .status.containerStatuses[0]}ready={.ready} restarts={.restartCount} last={.lastState.terminated.exitCode}{end}`
+		if got := r.kubectl(t, "get", "pod", start, "-o", how); got != want {
+			t.Errorf("%s: %s, not %s", start, got, want)
+		}
+	}
+}
+
 func TestTwoClustersRunSideBySide(t *testing.T) {
 	one, two := startCluster(t), startCluster(t)
 	one.kubectl(t, "create", "configmap", "only-in-one")
