@@ -112,7 +112,7 @@ func (c *Cluster) claimState(ctx context.Context, namespace, name string, memory
 		return state, err
 	}
 	state.phase, _, _ = unstructured.NestedString(claim.Object, "status", "phase")
-	state.class, _, _ = unstructured.NestedString(claim.Object, "spec", "storageClassName")
+	state.class = classOf(claim)
 	state.warning = memory.warning(claim.GetUID(), provisioningFailed).message
 	if state.class == "" || state.phase == string(corev1.ClaimBound) {
 		return state, nil
@@ -129,6 +129,16 @@ func (c *Cluster) claimState(ctx context.Context, namespace, name string, memory
 	said, err := c.eventsOf(ctx, claim)
 	state.answered = said["Provisioning"] || said["ProvisioningSucceeded"]
 	return state, err
+}
+
+// classOf is the StorageClass that a claim names. The annotation, which old manifests have, goes before the field, as it
+// does for Kubernetes.
+func classOf(claim *unstructured.Unstructured) string {
+	if class, ok := claim.GetAnnotations()[corev1.BetaStorageClassAnnotation]; ok {
+		return class
+	}
+	class, _, _ := unstructured.NestedString(claim.Object, "spec", "storageClassName")
+	return class
 }
 
 // wholePod reads a pod with its spec, of which the watches keep nothing.
