@@ -30,7 +30,7 @@ type sickness struct {
 	added  string // objects that only the bad release has
 	good   string // objects that the good release has beside app.yaml
 	before string // objects that people have made before
-	after  string // objects that people make once the bad release is kept: it turns bad by them, within watchFor
+	then   string // what people do with kubectl once the bad release is kept: it turns bad by that, within watchFor
 	health string // spec.health of the Sync; the default is usualHealth
 	spec   string // more of the Sync's spec, as lines
 
@@ -55,7 +55,9 @@ func TestDrill(t *testing.T) {
 		t.Run("simulated", func(t *testing.T) {
 			c := startSimulated(t)
 			startAgent(t, c)
-			newDrill(t, c).run(t, simulatedSicknesses, 16, &all)
+			d := newDrill(t, c)
+			d.control(t)
+			d.run(t, simulatedSicknesses, 16, &all)
 		})
 	})
 	nodes.Go(func() {
@@ -115,12 +117,12 @@ func (p *patient) play(t *testing.T) {
 		took.reason, took.message = p.seen.ready().Reason, p.seen.ready().Message
 		took.refused = time.Since(pushed)
 	} else {
-		if p.after != "" {
+		if p.then != "" {
 			p.follow(t, 2*time.Minute, "the bad release to be kept first", p.isKept)
 			pushed = time.Now()
-			p.apply(t, p.after)
+			kubectl(t, p.target, "", append([]string{"--namespace=" + p.namespace}, strings.Fields(p.then)...)...)
 		}
-		p.follow(t, 6*time.Minute, "the bad release to be refused", p.isRefused)
+		p.follow(t, 5*time.Minute, "the bad release to be refused", p.isRefused)
 		took.refused = time.Since(pushed)
 		p.follow(t, 3*time.Minute, "the bad release to be rolled back", p.isRolledBack)
 		took.rolledBack = time.Since(pushed)
