@@ -6,7 +6,8 @@ import (
 )
 
 // realSicknesses are those of containers that run, or should. Their flags are those of testdata/drill/app.
-var realSicknesses = slices.Concat(crashing, startless, unready, ofOtherKinds)
+// Those that take long come first, so that the others are played beside them.
+var realSicknesses = slices.Concat(unready, startless, crashing, ofOtherKinds)
 
 // slowly is for what only the deadline finds: the node may be busy with other cases' good releases, which it holds for, too.
 const slowly = "{timeout: 40s, stableFor: 2s}"

@@ -6,7 +6,7 @@ import (
 )
 
 // simulatedSicknesses are those for which nothing has to run.
-var simulatedSicknesses = slices.Concat(played, unscheduled, uncreated, ofTheAPI, custom, refusedBefore)
+var simulatedSicknesses = slices.Concat(unscheduled, ofTheAPI, custom, uncreated, played, refusedBefore)
 
 // briefly is for what only the deadline finds.
 const briefly = "{timeout: 25s, stableFor: 1s}"
@@ -105,10 +105,10 @@ var uncreated = []sickness{
 	},
 	{
 		name: "webhook-on-pods", reason: "FailedCreate", message: "failed calling webhook",
-		added: "{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingWebhookConfiguration, metadata: {name: $NS}, webhooks: [{name: nobody.example.org, " +
-			"clientConfig: {url: 'https://127.0.0.1:1/'}, namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: $NS}}, " +
-			"rules: [{apiGroups: [''], apiVersions: [v1], operations: [CREATE], resources: [pods]}], sideEffects: None, admissionReviewVersions: [v1]}]}\n" +
-			workload("apps/v1", "Deployment", "late", "", ""),
+		before: "{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingWebhookConfiguration, metadata: {name: $NS}, webhooks: [{name: nobody.example.org, " +
+			"clientConfig: {url: 'https://127.0.0.1:1/'}, namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: $NS}}, objectSelector: {matchLabels: {hooked: 'yes'}}, " +
+			"rules: [{apiGroups: [''], apiVersions: [v1], operations: [CREATE], resources: [pods]}], sideEffects: None, admissionReviewVersions: [v1]}]}",
+		change: web("template: {metadata: {labels: {hooked: 'yes'}}}"),
 	},
 	{
 		name: "service-account-missing", reason: "FailedCreate", message: `serviceaccount "nobody" not found`,
