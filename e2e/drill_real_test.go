@@ -158,7 +158,7 @@ var unready = []sickness{
 		change: web("template: {spec: {readinessGates: [{conditionType: example.com/never}]}}"), health: slowly,
 	},
 	{
-		name: "flapping", reason: "TimedOut|Flapping", message: "web",
+		name: "flapping", reason: "Flapping", message: "web",
 		change: container("args: [-flap=3s], readinessProbe: {failureThreshold: 1}"), health: "{timeout: 40s, stableFor: 8s}",
 	},
 	{
