@@ -12,6 +12,9 @@ var realSicknesses = slices.Concat(unready, startless, crashing, ofOtherKinds)
 // slowly is for what only the deadline finds: the node may be busy with other cases' good releases, which it holds for, too.
 const slowly = "{timeout: 40s, stableFor: 2s}"
 
+// untilItEnds is for Pods that are to end, which a release does not wait for: how they end has to be seen while it is judged.
+const untilItEnds = "{timeout: 4m, stableFor: 10s}"
+
 // crashing are containers that start and end.
 var crashing = []sickness{
 	{
@@ -193,7 +196,7 @@ var ofOtherKinds = []sickness{
 		change: mainContainer("v1", "ReplicationController", "old", "args: [-exit=1]"),
 	},
 	{
-		name: "pod", reason: "Error|Failed|PodFailed", message: "Pod/.*/once: .*exit code 4",
+		name: "pod", reason: "PodFailed", message: "Pod/.*/once: .*exit code 4", health: untilItEnds,
 		added: "---\n{apiVersion: v1, kind: Pod, metadata: {name: once}, spec: {restartPolicy: Never, " +
 			"containers: [{name: main, image: $IMAGE, args: [-exit=4]}]}}\n",
 	},
@@ -207,7 +210,7 @@ var ofOtherKinds = []sickness{
 			"containers: [{name: main, image: $IMAGE}]}}\n",
 	},
 	{
-		name: "pod-deadline", reason: "DeadlineExceeded", message: "Pod/.*/brief: ",
+		name: "pod-deadline", reason: "DeadlineExceeded", message: "Pod/.*/brief: ", health: untilItEnds,
 		added: "---\n{apiVersion: v1, kind: Pod, metadata: {name: brief}, spec: {activeDeadlineSeconds: 4, restartPolicy: Never, " +
 			"containers: [{name: main, image: $IMAGE, args: [-hang]}]}}\n",
 	},
