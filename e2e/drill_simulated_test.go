@@ -124,9 +124,9 @@ var uncreated = []sickness{
 		change: web("template: {spec: {runtimeClassName: nowhere}}"),
 	},
 	{
-		name: "stateful-set-quota", reason: "FailedCreate", message: "StatefulSet/.*/db: .*exceeded quota: pods",
-		before: "{apiVersion: v1, kind: ResourceQuota, metadata: {name: pods}, spec: {hard: {pods: 2}}}",
-		added:  workload("apps/v1", "StatefulSet", "db", "serviceName: db, replicas: 1, podManagementPolicy: Parallel, ", ""),
+		name: "stateful-set-account", reason: "FailedCreate", message: `StatefulSet/.*/db: .*serviceaccount "nobody" not found`,
+		added: "{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: db}, spec: {serviceName: db, selector: {matchLabels: {app: db}}, template: {" +
+			"metadata: {labels: {app: db}}, spec: {serviceAccountName: nobody, containers: [{name: main, image: $IMAGE}]}}}}",
 	},
 	{
 		name: "daemon-set-account", reason: "FailedCreate", message: `DaemonSet/.*/agent: .*serviceaccount "nobody" not found`,
