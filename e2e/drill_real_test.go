@@ -141,8 +141,9 @@ var startless = []sickness{
 			container("volumeMounts: [{name: data, mountPath: /data}]"),
 	},
 	{
+		// The new pod would run beside the old one, which has the port.
 		name: "port-taken", reason: "Unschedulable", message: "pod proxy-.*free ports",
-		added: workload("apps/v1", "Deployment", "proxy", "replicas: 2, ", "ports: [{containerPort: 8080, hostPort: 18080}]"),
+		good: workload("apps/v1", "Deployment", "proxy", "", "ports: [{containerPort: 8080, hostPort: 18080}]"),
 	},
 }
 
