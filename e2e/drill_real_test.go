@@ -12,7 +12,7 @@ var realSicknesses = slices.Concat(unready, startless, crashing, ofOtherKinds)
 // slowly is for what only the deadline finds: the node may be busy with other cases' good releases, which it holds for, too.
 const slowly = "{timeout: 40s, stableFor: 2s}"
 
-// untilItEnds is for Pods that are to end, which a release does not wait for: how they end has to be seen while it is judged.
+// untilItEnds is for Pods that are ready, for want of a probe, until they end: that has to be seen while the release is judged.
 const untilItEnds = "{timeout: 4m, stableFor: 10s}"
 
 // crashing are containers that start and end.
@@ -202,7 +202,7 @@ var ofOtherKinds = []sickness{
 			"containers: [{name: main, image: $IMAGE, args: [-exit=4]}]}}\n",
 	},
 	{
-		name: "pod-crashes", reason: "CrashLoopBackOff", message: "Pod/.*/alone: .*container main: exit code 5",
+		name: "pod-crashes", reason: "CrashLoopBackOff", message: "Pod/.*/alone: .*container main: exit code 5", health: untilItEnds,
 		added: "---\n{apiVersion: v1, kind: Pod, metadata: {name: alone}, spec: {containers: [{name: main, image: $IMAGE, args: [-exit=5]}]}}\n",
 	},
 	{
@@ -243,7 +243,8 @@ func workload(apiVersion, kind, name, spec, fields string) string {
 		selector = labels
 	}
 	return fmt.Sprintf("---\n{apiVersion: %s, kind: %s, metadata: {name: %s}, spec: {%sselector: %s, template: {metadata: {labels: %s}, "+
-		"spec: {terminationGracePeriodSeconds: 1, containers: [{name: main, image: $IMAGE, %s}]}}}}\n", apiVersion, kind, name, spec, selector, labels, fields)
+		"spec: {terminationGracePeriodSeconds: 1, containers: [{name: main, image: $IMAGE, "+
+		"readinessProbe: {httpGet: {path: /ready, port: 8080}, periodSeconds: 1}, %s}]}}}}\n", apiVersion, kind, name, spec, selector, labels, fields)
 }
 
 // mainContainer is a patch of a workload's only container.
