@@ -197,7 +197,7 @@ var ofOtherKinds = []sickness{
 		change: mainContainer("v1", "ReplicationController", "old", "args: [-exit=1]"),
 	},
 	{
-		name: "pod", reason: "PodFailed", message: "Pod/.*/once: .*exit code 4", health: untilItEnds,
+		name: "pod", reason: "Error|PodFailed", message: "Pod/.*/once: .*exit code 4", health: untilItEnds,
 		added: "---\n{apiVersion: v1, kind: Pod, metadata: {name: once}, spec: {restartPolicy: Never, " +
 			"containers: [{name: main, image: $IMAGE, args: [-exit=4]}]}}\n",
 	},
