@@ -2,6 +2,7 @@
 # make test    unit tests, and the promises on a real Kubernetes
 # make chaos   N=200: kill the agent so often at random moments, and count how often the cluster came out whole
 # make images  N=1000: so many Syncs that share 50 images, and what a registry is asked for them
+# make drill   90 kinds of bad release, each refused and rolled back, and how long that takes; good releases under noise
 # make build   bin/belay and bin/belay-cluster
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -41,6 +42,13 @@ images: N = 1000
 images: build
 	bin/belay-cluster prepare
 	IMAGES_N=$(N) $(GO) test -count=1 -timeout 0 -v -run '^TestAThousandSyncsShareFiftyImages$$' ./e2e
+
+# make test has the same bad releases. DRILL, a regular expression, chooses among them.
+.PHONY: drill
+drill: build
+	bin/belay-cluster prepare $(if $(ROOT),--node=real)
+	DRILL='$(DRILL)' $(GO) test -count=1 -timeout 0 -v -run '^TestDrill$$' ./e2e
+	NOISE_N=$(or $(NOISE),120) E2E_LARGE=full $(GO) test -count=1 -timeout 0 -v -parallel 1 -run '^(TestGoodReleasesUnderNoise|TestRealApplications|TestLargeApplications)$$' ./e2e
 
 .PHONY: unit
 unit:

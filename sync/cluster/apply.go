@@ -110,6 +110,12 @@ func (o *Objects) applied(ctx context.Context, w write) error {
 	if err != nil {
 		return err
 	}
+	if len(w.account) > 0 { // it is gone; that it is empty is not to be belay's
+		w.account = nil
+		if applied, _, err = o.patch(ctx, w); err != nil {
+			return err
+		}
+	}
 	o.cluster.watches.Wrote(w.object.ID(), applied.GetResourceVersion())
 	if holders(applied.GetManagedFields(), w.byHand) == "" {
 		return nil

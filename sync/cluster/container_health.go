@@ -57,10 +57,22 @@ func (s sight) container(c corev1.ContainerStatus) finding {
 		found := fails(waiting.Reason, fmt.Sprintf("%s: %s", where, waiting.Message))
 		found.container = c.Name
 		return found
+	case waiting.Reason == "PodInitializing" && s.initializing() != "":
+		return waitsFor("", s.where(s.initializing())+" has not ended")
 	case waiting.Reason == "ContainerCreating" || waiting.Reason == "PodInitializing":
 		return waitsFor("", where+" is starting")
 	}
 	return waitsFor(waiting.Reason, strings.TrimSuffix(fmt.Sprintf("%s: %s", where, waiting.Message), ": "))
+}
+
+// initializing names the init container that the others wait for; empty where none runs. A sidecar that runs is ready.
+func (s sight) initializing() string {
+	for _, c := range s.pod.Status.InitContainerStatuses {
+		if c.State.Running != nil && !c.Ready {
+			return c.Name
+		}
+	}
+	return ""
 }
 
 // mayPass tells a trouble of a node, a registry or of the moment from one of the release. Where the same container of

@@ -30,6 +30,7 @@ type write struct {
 type approach struct {
 	entangled bool             // people wrote fields of it by hand: their ownership has to be moved first
 	left      []fieldpath.Path // where fields are that are left to others
+	account   []string         // where the pods' spec is, if they are to lose their ServiceAccount: see leavesAccount
 }
 
 // byHand picks what people wrote with kubectl and is not left to them.
@@ -41,7 +42,13 @@ func (w write) byHand(entry metav1.ManagedFieldsEntry) *fieldpath.Set {
 // replicas that an autoscaler had which is gone. A conflict with anybody else is an error, unless the write insists;
 // contended is whom it had to be with.
 func (o *Objects) patch(ctx context.Context, w write) (applied *unstructured.Unstructured, contended string, err error) {
-	body, err := json.Marshal(w.object.Unstructured().Object)
+	object := w.object.Unstructured().Object
+	if len(w.account) > 0 {
+		if object, err = withoutAccount(object, w.account); err != nil {
+			return nil, "", err
+		}
+	}
+	body, err := json.Marshal(object)
 	if err != nil {
 		return nil, "", err
 	}

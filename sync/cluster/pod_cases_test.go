@@ -98,6 +98,8 @@ func TestWhatFailsAtOnceAndWhatWaits(t *testing.T) {
 		{"an init container that crashes", sight{}, initOnly(after(waiting("CrashLoopBackOff"), 2, ended(1))), failed, "CrashLoopBackOff", 0, "init container migrate"},
 		{"an init container that fails for the second time", sight{}, initOnly(after(corev1.ContainerStatus{State: ended(1)}, 1, ended(1))), failed, "CrashLoopBackOff", 0, "init container migrate"},
 
+		{"an init container that does not end", sight{}, initOnly(running()), progressing, "", 0, "init container migrate has not ended"},
+
 		{"an eviction", sight{}, evicted, progressing, "", 0, "Evicted"},
 		{"a drain", sight{}, disrupted, progressing, "", 0, "EvictionByEvictionAPI"},
 		{"work that is done", sight{}, corev1.PodStatus{Phase: corev1.PodSucceeded}, healthy, "", 0, ""},

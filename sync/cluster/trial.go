@@ -150,7 +150,8 @@ func (t trial) over(ctx context.Context, w write, live *unstructured.Unstructure
 	if w.object, w.left, err = t.written(ctx, w.object, live); err != nil {
 		return result, err
 	}
-	result.object, result.left = w.object, w.left
+	w.account = leavesAccount(w.object.Unstructured(), live)
+	result.object, result.approach = w.object, w.approach
 	tried, contended, err := t.patch(ctx, w)
 	if apierrors.IsInvalid(err) {
 		return t.overRefused(ctx, w, live, err)
@@ -204,7 +205,7 @@ func (t trial) spares(object manifests.Object, live *unstructured.Unstructured) 
 // anew, where the cause is a field that cannot be changed, or move fields that others put in the way. Whether the
 // object itself is valid is found out by trying it under another name.
 func (t trial) overRefused(ctx context.Context, w write, live *unstructured.Unstructured, refusal error) (outcome, error) {
-	result := outcome{difference: differs, object: w.object, approach: approach{left: w.left}}
+	result := outcome{difference: differs, object: w.object, approach: w.approach}
 	immutable, causes := immutableCauses(refusal)
 	switch {
 	case immutable == causes && causes > 0:
