@@ -18,6 +18,12 @@ func behind(u *unstructured.Unstructured) bool {
 	return ok && observed < u.GetGeneration()
 }
 
+// readyBefore tells whether an object's condition Ready is of an older generation.
+func readyBefore(u *unstructured.Unstructured) bool {
+	observed, ok := asNumber(conditionOf(u.Object, "Ready")["observedGeneration"])
+	return ok && observed < u.GetGeneration()
+}
+
 // sign is one thing that a status says.
 type sign struct {
 	manifests.Health

@@ -80,7 +80,7 @@ type rule struct {
 
 // judge is the verdict of a kind's rules on an object.
 func (r rules) judge(u *unstructured.Unstructured) manifests.Health {
-	if !r.anyGeneration && behind(u) {
+	if !r.anyGeneration && (behind(u) || readyBefore(u)) {
 		return unseen
 	}
 	vars := variables(u)
