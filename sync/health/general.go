@@ -18,6 +18,12 @@ func behind(u *unstructured.Unstructured) bool {
 	return ok && observed < u.GetGeneration()
 }
 
+// readyBefore tells whether an object's condition Ready is of an older generation.
+func readyBefore(u *unstructured.Unstructured) bool {
+	observed, ok := asNumber(conditionOf(u.Object, "Ready")["observedGeneration"])
+	return ok && observed < u.GetGeneration()
+}
+
 // sign is one thing that a status says.
 type sign struct {
 	manifests.Health
@@ -193,15 +199,29 @@ func told(u *unstructured.Unstructured, verdict manifests.Health) manifests.Heal
 	if verdict.Message != "" {
 		return verdict
 	}
-	for _, condition := range conditionsOf(u.Object) {
-		if condition["message"] == "" {
-			continue
-		}
+	if condition := telling(conditionsOf(u.Object)); condition != nil {
 		verdict.Message = condition["message"]
 		if verdict.Reason == "" {
 			verdict.Reason = reasonOf(condition)
 		}
-		return verdict
 	}
 	return verdict
+}
+
+// telling is the condition whose message tells why an object is not healthy: the first that is not as it should be, else the
+// first with a message.
+func telling(conditions []map[string]string) (found map[string]string) {
+	for _, c := range conditions {
+		words := wordsIn(typeOf(c))
+		if c["message"] == "" || len(words) == 0 {
+			continue
+		}
+		if says, _ := conditionSays(c, words, false); says != "" && says != manifests.Healthy {
+			return c
+		}
+		if found == nil {
+			found = c
+		}
+	}
+	return found
 }

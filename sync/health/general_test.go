@@ -37,6 +37,7 @@ func TestConventions(t *testing.T) {
 		{"not ready, and only the message says so", "status: {conditions: [" + ready("False", "", "Failed to sync") + "]}", "Failed", "Ready: Failed to sync"},
 		{"not ready, with a sentence for a reason", "status: {conditions: [" + ready("False", "the disk error is back", "") + "]}", "Failed", "Ready: the disk error is back"},
 		{"unknown, and an error of before", "status: {conditions: [" + ready("Unknown", "ReconcileError", "") + "]}", "Progressing", ""},
+		{"a state, and the condition that tells why", "status: {phase: Failed, conditions: [{type: Scheduled, status: \"True\", message: on node a}, {type: PodRunning, status: \"False\", reason: StartError, message: exit code 1}]}", "Failed", "exit code 1"},
 		{"neither true nor false", "status: {conditions: [" + ready("maybe", "", "") + "]}", "Progressing", ""},
 		{"ready, and a part is not", "status: {conditions: [" + ready("True", "", "") + ", {type: CronJobAvailable, status: \"False\"}]}", "Healthy", ""},
 		{"ready, and somebody is at it again", "status: {conditions: [" + ready("True", "", "") + ", {type: Reconciling, status: \"True\", reason: NewRevision}]}", "Progressing", "NewRevision"},

@@ -2,6 +2,7 @@ package health
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/google/cel-go/cel"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -80,8 +81,8 @@ type rule struct {
 
 // judge is the verdict of a kind's rules on an object.
 func (r rules) judge(u *unstructured.Unstructured) manifests.Health {
-	if !r.anyGeneration && behind(u) {
-		return unseen
+	if !r.anyGeneration && (behind(u) || readyBefore(u)) {
+		return r.unseen(u)
 	}
 	vars := variables(u)
 	for _, rule := range r.list {
@@ -93,6 +94,20 @@ func (r rules) judge(u *unstructured.Unstructured) manifests.Health {
 		return general(u)
 	}
 	return inWords(u, manifests.Health{Condition: r.otherwise})
+}
+
+// unseen is the verdict on an object whose status is of an older generation. One that is asked to stand still by its spec
+// or its annotations alone is Suspended: many controllers do not look at it any more, and so never see the change.
+func (r rules) unseen(u *unstructured.Unstructured) manifests.Health {
+	asked := &unstructured.Unstructured{Object: maps.Clone(u.Object)}
+	delete(asked.Object, "status")
+	vars := variables(asked)
+	for _, rule := range r.list {
+		if rule.health.Condition == manifests.Suspended && rule.when.holds(vars) {
+			return rule.verdict(asked, vars)
+		}
+	}
+	return unseen
 }
 
 func (r rule) verdict(u *unstructured.Unstructured, vars map[string]any) manifests.Health {
