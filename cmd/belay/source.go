@@ -66,7 +66,7 @@ func (s *source) open(ctx context.Context) error {
 	if s.repository != nil && sameSource(s.spec, s.opened) {
 		return nil
 	}
-	s.close()
+	s.repository = nil
 	auth, err := s.auth(ctx)
 	if err != nil {
 		return err
@@ -114,21 +114,14 @@ func (s *source) checked(err error) error {
 	if errors.As(err, &e) {
 		switch e.Reason {
 		case git.AuthenticationFailed, git.PermissionDenied, git.RepositoryNotFound:
-			s.close()
+			s.repository = nil
 		}
 	}
 	return err
 }
 
-func (s *source) close() {
-	if s.repository != nil {
-		s.repository.Close()
-		s.repository = nil
-	}
-}
-
 // remove deletes what was fetched.
 func (s *source) remove() {
-	s.close()
+	s.repository = nil
 	_ = os.RemoveAll(s.cacheDir) // a cache that stays takes room, no more
 }

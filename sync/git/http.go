@@ -24,6 +24,16 @@ const (
 	idleConnection = 6 * time.Minute // longer than the usual interval between polls
 )
 
+// connections are those of all repositories of this process: many Syncs have few hosts, and each open connection costs
+// two goroutines. What belongs to one repository is in its requests.
+var connections http.RoundTripper = &http.Transport{
+	Proxy:               http.ProxyFromEnvironment,
+	ForceAttemptHTTP2:   true,
+	TLSHandshakeTimeout: 10 * time.Second,
+	IdleConnTimeout:     idleConnection,
+	MaxIdleConnsPerHost: 16,
+}
+
 // httpClient asks one repository's host, and gives its credentials to no other.
 type httpClient struct {
 	remote    *url.URL // as it is configured
@@ -36,12 +46,7 @@ type httpClient struct {
 func newHTTPClient(base *url.URL, opts Options) *httpClient {
 	transport := opts.Transport
 	if transport == nil {
-		transport = &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
-			ForceAttemptHTTP2:   true,
-			TLSHandshakeTimeout: 10 * time.Second,
-			IdleConnTimeout:     idleConnection,
-		}
+		transport = connections
 	}
 	return &httpClient{
 		remote:    base,

@@ -18,8 +18,6 @@ type local struct {
 	limit int64 // of a pack, in bytes
 }
 
-func (l *local) close() {}
-
 func (l *local) refs(ctx context.Context, names ...string) (map[string]ref, error) {
 	session, advertised, err := l.open(ctx)
 	if err != nil {

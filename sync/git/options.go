@@ -30,7 +30,7 @@ type Options struct {
 	UserAgent string // "" means "belay"
 
 	// Transport makes the HTTP requests: for a private CA, or a test. nil
-	// means one for this Repository alone, with the environment's proxy. A
+	// means one that all Repositories share, with the environment's proxy. A
 	// Transport must not follow redirects itself.
 	Transport http.RoundTripper
 }

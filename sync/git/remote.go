@@ -21,9 +21,6 @@ type remote interface {
 	// not from haves. A remote that serves no single commit sends all its
 	// branches and tags, want among them or not.
 	fetch(ctx context.Context, want plumbing.Hash, haves []plumbing.Hash) (io.ReadCloser, error)
-
-	// close ends idle connections.
-	close()
 }
 
 // A ref is one line of what a remote has.

@@ -43,9 +43,6 @@ func Open(opts Options) (*Repository, error) {
 	return r, nil
 }
 
-// Close ends idle connections. What is cached stays.
-func (r *Repository) Close() { r.remote.close() }
-
 // Head returns the commit that the ref points at now. It asks the remote for
 // that ref only, in one small request once the first has told that the server
 // speaks version 2. A Ref.Commit is returned without asking.

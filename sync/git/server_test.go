@@ -146,7 +146,6 @@ func open(t *testing.T, opts git.Options) *git.Repository {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(r.Close)
 	return r
 }
 

@@ -23,8 +23,6 @@ type smart struct {
 	advertised *packp.AdvRefs
 }
 
-func (s *smart) close() { s.http.client.CloseIdleConnections() }
-
 func (s *smart) refs(ctx context.Context, names ...string) (map[string]ref, error) {
 	if s.speaksV2 {
 		refs, err := s.listV2(ctx, names...)
