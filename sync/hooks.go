@@ -19,17 +19,21 @@ type hooking struct {
 	stopped bool           // those of other runs are
 	done    []manifests.ID // as the journal has it
 	running []manifests.ID // at the last look
-	begun   time.Time      // since when the present ones are waited for; zero while none are
-	spent   time.Duration  // on those before
+	begun   time.Time      // since when the present ones are waited for; zero while none are, or something else is
+	spent   time.Duration  // on hooks, before that
+	from    time.Duration  // of spent: on those before the present ones
 }
 
-// took is how long hooks have been waited for.
+// took is how long hooks, and nothing else, have been waited for.
 func (h hooking) took(now time.Time) time.Duration {
 	if h.begun.IsZero() {
 		return h.spent
 	}
 	return h.spent + now.Sub(h.begun)
 }
+
+// pause ends the time of hooks until they are what is waited for again.
+func (h *hooking) pause(now time.Time) { h.spent, h.begun = h.took(now), time.Time{} }
 
 // runOf tells the Jobs of one run of a hook from those of another: each release has one, and each rollback.
 func runOf(release, as int) string {
@@ -56,9 +60,10 @@ func hookJobs(release manifests.Release) []manifests.ID {
 }
 
 // hasHooks tells whether hooks come before a release is written: its own, or the end of those of the release that it
-// interrupts.
+// interrupts, or of one that has failed, whose hooks may run still.
 func hasHooks(release manifests.Release, state State) bool {
-	return len(hooksOf(release.Objects)) > 0 || state.Open() && len(hookJobs(release)) > 0
+	mayRun := state.Newest != nil && !state.Settled()
+	return len(hooksOf(release.Objects)) > 0 || mayRun && len(hookJobs(release)) > 0
 }
 
 // barred tells that a refused release must not be written: hooks that come before that have not run. Any that run still
@@ -98,12 +103,16 @@ func due(hooks []manifests.Object, stage manifests.Hook, done []manifests.ID, ba
 // them has failed, or when they took longer than timeout.
 func judgeHooks(reports []manifests.Health, waited, timeout time.Duration) Verdict {
 	var pending *manifests.Health
+	wait := timeout - waited
 	for _, report := range reports {
 		switch {
 		case report.Bad():
 			return Verdict{Decision: Bad, Reason: hookFailed, Message: told(report)}
 		case !report.Good() && pending == nil:
 			pending = &report
+		}
+		if report.Again > 0 {
+			wait = min(wait, report.Again)
 		}
 	}
 	switch {
@@ -112,7 +121,7 @@ func judgeHooks(reports []manifests.Health, waited, timeout time.Duration) Verdi
 	case waited >= timeout:
 		return Verdict{Decision: Bad, Reason: hookFailed, Message: fmt.Sprintf("not complete within %s: %s", timeout, told(*pending))}
 	}
-	return Verdict{Decision: Open, Reason: "HookRunning", Wait: timeout - waited,
+	return Verdict{Decision: Open, Reason: "HookRunning", Wait: wait,
 		Message: fmt.Sprintf("waiting for the hook %s", told(*pending))}
 }
 
@@ -228,16 +237,14 @@ func (s *Syncer) hooksFor() time.Duration {
 	if h.begun.IsZero() {
 		h.begun = s.Clock()
 	}
-	return s.Clock().Sub(h.begun)
+	return h.took(s.Clock()) - h.from
 }
 
 // hooksOver ends the time of the present hooks.
 func (s *Syncer) hooksOver() {
 	h := &s.memory.hooks
-	if !h.begun.IsZero() {
-		h.spent += s.Clock().Sub(h.begun)
-	}
-	h.begun, h.running = time.Time{}, nil
+	h.pause(s.Clock())
+	h.from, h.running = h.spent, nil
 }
 
 // hooksOverdue answers the verdict on hooks, or the error that they met. One that may pass, and is no outage, decides when

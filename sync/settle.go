@@ -73,6 +73,7 @@ func (s *Syncer) carry(ctx context.Context, want Want, state State, as int, out 
 	if verdict.Decision != Good {
 		return verdict, nil
 	}
+	s.memory.hooks.pause(s.Clock()) // until all else is healthy again
 	if _, err := s.write(ctx, want, record, as); err != nil {
 		return s.unwritten(ctx, want, record, as, out, err)
 	}
@@ -143,6 +144,7 @@ func (s *Syncer) hope(ctx context.Context, want Want, state State, out *Outcome)
 	if s.memory.course.release != record.Number {
 		s.begin(record.Number, record.Ailing)
 	}
+	s.memory.hooks.pause(s.Clock())
 	if _, err := s.write(ctx, want, record, record.Number); err != nil {
 		return Verdict{Decision: Open}, err
 	}

@@ -1,0 +1,97 @@
+// Where the time and the ends of hooks meet the course of their release.
+
+package sync
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/belay-gitops/belay/manifests"
+)
+
+// smoking is an agent with release 2 under way: all of it is healthy, and its hook after it runs.
+func smoking(t testing.TB) *agent {
+	t.Helper()
+	a := hooked(t)
+	a.tags["acme/job:2"] = "sha256:slow"
+	a.push("v2", web("cart", "acme/cart:2"), hook("smoke", "after", "acme/job:2"))
+	a.poll()
+	a.passAfter(10 * time.Second)
+	if a.out.Verdict.Reason != "HookRunning" {
+		t.Fatalf("%+v", a.out.Verdict)
+	}
+	return a
+}
+
+func TestAReleaseThatIsNotHealthyWhileAHookRunsAfterItHasADeadlineStill(t *testing.T) {
+	a := smoking(t)
+	a.passAfter(time.Minute)
+	a.is[cart] = notReady
+	began := a.now
+	a.until("v2", manifests.RollingBack)
+	if took := a.now.Sub(began); took < 5*time.Minute-time.Second || took > 5*time.Minute+time.Second || a.status.Held.Reason != "TimedOut" {
+		t.Errorf("after %s: %+v", took, a.status.Held)
+	}
+}
+
+func TestTheTimeInWhichAReleaseIsDisturbedIsNotThatOfItsHook(t *testing.T) {
+	a := smoking(t)
+	a.passAfter(3 * time.Minute)
+	a.is[cart] = notReady
+	a.pass()
+	a.passAfter(3 * time.Minute)
+	a.is[cart] = manifests.Health{Condition: manifests.Healthy}
+	a.pass()
+	a.passAfter(10 * time.Second)
+	if a.result() != manifests.Applying {
+		t.Fatalf("%s: %+v", a.result(), a.status.Held)
+	}
+	began := a.now
+	a.until("v2", manifests.RollingBack)
+	if took := a.now.Sub(began); took > 2*time.Minute+time.Second || a.status.Held.Reason != hookFailed {
+		t.Errorf("after %s: %+v", took, a.status.Held)
+	}
+}
+
+func TestAHookIsJudgedAgainWhenItWouldBeJudgedOtherwiseByItself(t *testing.T) {
+	pending := manifests.Health{ID: jobID("a"), Condition: manifests.Progressing, Reason: "Unschedulable", Again: 30 * time.Second}
+	if verdict := judgeHooks([]manifests.Health{pending}, 0, 5*time.Minute); verdict.Wait != 30*time.Second {
+		t.Errorf("%+v", verdict)
+	}
+}
+
+func TestHooksOfAReleaseThatHasFailedEndBeforeTheNextIsWritten(t *testing.T) {
+	isFirst := func(t *testing.T, wrote []string, stopped string) {
+		t.Helper()
+		stop := slices.Index(wrote, "StopHook "+stopped)
+		if apply := slices.Index(wrote, "Apply Deployment/shop/cart"); stop < 0 || apply >= 0 && apply < stop {
+			t.Error(wrote)
+		}
+	}
+	t.Run("after a release that failed for something else", func(t *testing.T) {
+		a := smoking(t)
+		a.spec.Rollback.Enabled = new(bool)
+		a.is[cart] = crashing
+		a.until("v2", manifests.Failed)
+		a.push("v3", web("cart", "acme/cart:1"))
+		a.poll()
+		isFirst(t, a.writtenFrom("Store 3"), "Job/shop/smoke")
+	})
+	t.Run("after a rollback that failed", func(t *testing.T) {
+		a := hooked(t)
+		a.push("v2", web("cart", "acme/cart:1"), hook("back", "before", "acme/job:1", manifests.AnnotationHookOnRollback, "enabled"))
+		a.until("v2", manifests.Kept)
+		a.tags["acme/cart:2"] = "sha256:bad"
+		a.push("v3", web("cart", "acme/cart:2"))
+		a.after = func(call string) {
+			if call == "RunHook Job/shop/back 3-rollback-to-2" {
+				a.live[jobID("back")]["spec"] = "slow"
+			}
+		}
+		a.until("v3", manifests.RollbackFailed)
+		a.push("v4", web("cart", "acme/cart:1"))
+		a.poll()
+		isFirst(t, a.writtenFrom("Store 4"), "Job/shop/back")
+	})
+}
