@@ -108,7 +108,8 @@ type Outcome struct {
 	Pruned bool `json:"pruned,omitempty"`
 	// Healthy says that the release was kept once; people may have gone back from it since.
 	Healthy bool `json:"healthy,omitempty"`
-	// Watching says that the release, which is kept, is watched on (spec.health.watchFor): it may yet be refused.
+	// Watching says that the release, which is kept, is watched on (spec.health.watchFor): it may yet be refused. Of one
+	// that has failed it says that this is how.
 	Watching bool `json:"watching,omitempty"`
 	// To is the release that a refused one was gone back to; 0 where there was none, or where an earlier belay wrote
 	// this, which always went to the last one kept.
@@ -131,8 +132,11 @@ type Outcome struct {
 	Thawed bool `json:"thawed,omitempty"`
 }
 
-// WasKept tells whether the release was healthy once.
+// WasKept tells whether the release was healthy once, so that people may go back to it.
 func (o Outcome) WasKept() bool { return o.Result == Kept || o.Healthy }
+
+// HasRun tells whether all of the release was done once, its Jobs and hooks as well, even if it was refused afterwards.
+func (o Outcome) HasRun() bool { return o.WasKept() || o.Watching }
 
 // Numbers lists releases for a message, the last one first: "7, 6, 4".
 func Numbers(records []Record) string {

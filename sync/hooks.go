@@ -231,6 +231,15 @@ func (s *Syncer) noteHooks(ctx context.Context, as int, jobs []manifests.Object,
 	return nil
 }
 
+// hooksThatRan names those of the newest release: all of them once it was kept.
+func (s *Syncer) hooksThatRan(ctx context.Context, state State) ([]manifests.ID, error) {
+	if !state.Watching() {
+		return s.memory.hooks.done, nil
+	}
+	listed, err := s.list(ctx, state.Newest.Number)
+	return idsOf(listed.hooks), err
+}
+
 // hooksFor is how long the present hooks have been waited for; the first call begins that.
 func (s *Syncer) hooksFor() time.Duration {
 	h := &s.memory.hooks

@@ -7,7 +7,10 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/belay-gitops/belay/manifests"
+	"github.com/belay-gitops/belay/sync/api/v1alpha1"
 )
 
 // smoking is an agent with release 2 under way: all of it is healthy, and its hook after it runs.
@@ -94,4 +97,50 @@ func TestHooksOfAReleaseThatHasFailedEndBeforeTheNextIsWritten(t *testing.T) {
 		a.poll()
 		isFirst(t, a.writtenFrom("Store 4"), "Job/shop/back")
 	})
+}
+
+// watchedFirst is an agent whose first release is kept, watched on, and refused then, with nothing to go back to.
+func watchedFirst(t testing.TB, restart bool, objects ...map[string]any) *agent {
+	t.Helper()
+	w := newWorld()
+	w.tags["acme/cart:1"], w.tags["acme/job:1"] = "sha256:cart", "sha256:job"
+	w.push("v1", objects...)
+	a := newAgent(t, w)
+	a.spec.Health.WatchFor = metav1.Duration{Duration: 10 * time.Minute}
+	a.until("v1", manifests.Kept)
+	if restart {
+		a.restart()
+	}
+	a.is[cart] = crashing
+	a.until("v1", manifests.Failed)
+	return a
+}
+
+func TestARefusedReleaseThatWasWatchedOnIsHopedForWithItsHooksDone(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		a := watchedFirst(t, restart, web("cart", "acme/cart:1"), hook("migrate", "before", "acme/job:1"), hook("smoke", "after", "acme/job:1"))
+		a.restart()
+		delete(a.is, cart)
+		from := len(a.calls)
+		a.until("v1", manifests.Kept)
+		if a.status.Phase != v1alpha1.Kept {
+			t.Errorf("restarted in the watch: %t: %s: %+v", restart, a.status.Phase, a.ready())
+		}
+		for _, call := range only(a.calls[from:], writes) {
+			if call != "Mark 1 Kept, pruned" {
+				t.Errorf("restarted in the watch: %t: %s", restart, call)
+			}
+		}
+	}
+}
+
+func TestARefusedReleaseThatWasWatchedOnDoesNotRunJobsAgainThatTookThemselvesAway(t *testing.T) {
+	a := watchedFirst(t, false, web("cart", "acme/cart:1"), noHook(passingHook("seed", "before")))
+	delete(a.live, jobID("seed"))
+	a.restart()
+	delete(a.is, cart)
+	a.until("v1", manifests.Kept)
+	if a.live[jobID("seed")] != nil || a.status.Phase != v1alpha1.Kept {
+		t.Errorf("%s: %+v, the Job is there: %t", a.status.Phase, a.ready(), a.live[jobID("seed")] != nil)
+	}
 }

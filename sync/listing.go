@@ -57,9 +57,9 @@ func listingOf(release manifests.Release) listing {
 }
 
 // expected is the objects whose health counts.
-func (l listing) expected(wasKept bool) []manifests.ID {
+func (l listing) expected(hasRun bool) []manifests.ID {
 	expected := manifests.Without(manifests.Without(l.ids, l.done), l.aside)
-	if wasKept {
+	if hasRun {
 		return manifests.Without(expected, l.passing)
 	}
 	return expected

@@ -206,7 +206,7 @@ func (s *Syncer) observe(ctx context.Context, l looking, out *Outcome) ([]manife
 	if err != nil {
 		return nil, err
 	}
-	expected := listed.expected(l.record.Outcome.WasKept())
+	expected := listed.expected(l.record.Outcome.HasRun())
 	// Hooks are asked for as well, since pods are watched in the namespaces of what is.
 	reports, err := s.Cluster.Health(ctx, slices.Concat(expected, s.memory.hooks.running), l.closely)
 	if err != nil {

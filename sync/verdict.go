@@ -109,8 +109,13 @@ func (s *Syncer) refuse(ctx context.Context, want Want, state State, why Verdict
 		}
 		record.Outcome.Result, record.Outcome.To, record.Outcome.Suspects = manifests.RollingBack, state.Kept.Number, moved
 	}
-	if record.Outcome.Result == manifests.Failed {
-		record.Outcome.Hooks = s.memory.hooks.done // it may be kept still
+	if record.Outcome.Result == manifests.Failed { // it may be kept still
+		ran, err := s.hooksThatRan(ctx, state)
+		if err != nil {
+			return why, err
+		}
+		record.Outcome.Hooks = ran
+		record.Outcome.Watching = state.Watching()
 	}
 	if err := s.Journal.Mark(ctx, record.Number, record.Outcome); err != nil {
 		return why, err

@@ -46,7 +46,7 @@ func (s *Syncer) write(ctx context.Context, want Want, record manifests.Record, 
 		return nil, nil
 	}
 	if waits {
-		if ready, err := s.isHealthyBefore(ctx, record.Number, p.wave, record.Outcome.WasKept()); err != nil || !ready {
+		if ready, err := s.isHealthyBefore(ctx, record.Number, p.wave, record.Outcome.HasRun()); err != nil || !ready {
 			return nil, err
 		}
 	}
@@ -61,8 +61,8 @@ func (s *Syncer) write(ctx context.Context, want Want, record manifests.Record, 
 	if err != nil {
 		return nil, err
 	}
-	wasKept := record.Outcome.WasKept()
-	w := writing{release: release, as: as, insist: true, patient: !wasKept || as < 0, wasKept: wasKept}
+	hasRun := record.Outcome.HasRun()
+	w := writing{release: release, as: as, insist: true, patient: !hasRun || as < 0, hasRun: hasRun}
 	written, err = s.apply(ctx, w, objects)
 	s.memory.fights.note(written, s.Clock())
 	return written, err
@@ -76,7 +76,7 @@ func (s *Syncer) missing(ctx context.Context, release manifests.Release, record 
 		return nil, err
 	}
 	missing := without(changes.Objects, release.Done)
-	if record.Outcome.WasKept() {
+	if record.Outcome.HasRun() {
 		missing = without(missing, passing(release.Objects))
 	}
 	return s.memory.fights.peaceful(missing, changes.Contended, s.Clock()), nil
@@ -88,7 +88,7 @@ type writing struct {
 	as      int  // see write
 	insist  bool // take back what others hold
 	patient bool // let each wave wait until all before it is healthy
-	wasKept bool // see listing.expected
+	hasRun  bool // see listing.expected
 }
 
 // apply writes wave after wave, each tier by tier. What a wave waits for is left for a later pass; once nothing is
@@ -99,7 +99,7 @@ func (s *Syncer) apply(ctx context.Context, w writing, objects []manifests.Objec
 	waves := plan(w.release, objects).Waves
 	for i, wave := range waves {
 		if w.patient && wave.Number > first {
-			ready, err := s.isHealthyBefore(ctx, w.release.Number, wave.Number, w.wasKept)
+			ready, err := s.isHealthyBefore(ctx, w.release.Number, wave.Number, w.hasRun)
 			if err != nil || !ready {
 				s.memory.progress = progress{release: w.as, waiting: true, wave: wave.Number}
 				return written, err
@@ -184,13 +184,13 @@ func (p stillPutOff) Error() string { return p.Message }
 func (p stillPutOff) Describe() (string, bool, time.Duration) { return p.Reason, p.Temporary, 0 }
 
 // isHealthyBefore tells whether all objects of a release that come before a wave, and are expected, are healthy.
-func (s *Syncer) isHealthyBefore(ctx context.Context, release, wave int, wasKept bool) (bool, error) {
+func (s *Syncer) isHealthyBefore(ctx context.Context, release, wave int, hasRun bool) (bool, error) {
 	listed, err := s.list(ctx, release)
 	if err != nil {
 		return false, err
 	}
 	// All objects are asked for, since pods are watched in the namespaces of those that are.
-	reports, err := s.Cluster.Health(ctx, listed.expected(wasKept), true)
+	reports, err := s.Cluster.Health(ctx, listed.expected(hasRun), true)
 	if err != nil {
 		return false, err
 	}
