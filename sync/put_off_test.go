@@ -116,3 +116,51 @@ func TestAWaveWaitsForWhatIsPutOff(t *testing.T) {
 		t.Fatal("the second wave never came")
 	}
 }
+
+func TestWhatIsPutOffIsNotJudgedByHowItWasBefore(t *testing.T) {
+	a := kept(t)
+	a.push("v2", config("vars", "2"), web("cart", "acme/cart:1"), thing("db"))
+	a.until("v2", manifests.Kept)
+	a.settle()
+	db := manifests.ID{Group: "example.org", Kind: "Thing", Namespace: "shop", Name: "db"}
+	a.is[db] = manifests.Health{Condition: manifests.Unhealthy, Reason: "QuotaExceeded", Message: "it has failed"}
+	a.pass()
+	for name, objects := range map[string][]map[string]any{
+		"of the first wave": {config("vars", "3"), web("cart", "acme/cart:1"), changed(thing("db"))},
+		"of a later wave":   {inWave("-1", config("vars", "3")), web("cart", "acme/cart:1"), inWave("1", changed(thing("db")))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a.refuse["Apply ConfigMap/shop/vars"], a.refuse["Apply Thing/shop/db"] = noBackend, noBackend
+			a.push("v3"+name, objects...)
+			a.poll()
+			a.passes(time.Minute)
+			if a.result() != manifests.Applying {
+				t.Fatalf("%s: %+v", a.result(), a.status.Held)
+			}
+			clear(a.refuse)
+			a.until("v3"+name, manifests.Kept)
+			a.is[db] = manifests.Health{Condition: manifests.Unhealthy, Reason: "QuotaExceeded", Message: "it has failed"}
+		})
+	}
+}
+
+func TestStabilityBeginsWhenTheLastObjectIsWritten(t *testing.T) {
+	a := kept(t)
+	a.refuse["Apply ConfigMap/shop/vars"] = noBackend
+	a.push("v2", config("vars", "2"), web("cart", "acme/cart:1"))
+	a.poll()
+	a.passes(time.Minute)
+	clear(a.refuse)
+	a.passes(a.out.Next)
+	began := a.now
+	a.until("v2", manifests.Kept)
+	if took := a.now.Sub(began); took < 10*time.Second {
+		t.Errorf("it is kept %s after it was written", took)
+	}
+}
+
+// changed is an object with another spec.
+func changed(object map[string]any) map[string]any {
+	object["spec"] = map[string]any{"size": int64(2)}
+	return object
+}

@@ -239,10 +239,9 @@ func hurried(reports []manifests.Health) []manifests.Health {
 func (s *Syncer) judged(want Want, as int, reports []manifests.Health) Verdict {
 	now, p := s.Clock(), s.memory.progress
 	s.memory.course.hooks = s.memory.hooks.took(now)
-	begun := p.begun(as, s.memory.listed, reports)
-	waits := p.waiting && p.release == as
-	s.memory.course.note(begun, !waits, now)
-	if waits && allHealthy(begun) {
+	begun, whole := p.begun(as, s.memory.listed, reports)
+	s.memory.course.note(begun, whole, now)
+	if p.waiting && p.release == as && allHealthy(begun) {
 		return Verdict{Decision: Open, Reason: "Progressing", Message: "the next wave comes now", Wait: time.Millisecond}
 	}
 	return judge(begun, s.memory.course.moment(now), patienceOf(want))

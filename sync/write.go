@@ -13,7 +13,7 @@ import (
 type progress struct {
 	release int  // as in memory.written
 	waiting bool // until all before the wave are healthy
-	wave    int
+	wave    int  // that waits, or that something of is put off
 	putOff  putOff
 }
 
@@ -25,12 +25,21 @@ type putOff struct {
 	failures failures
 }
 
-// begun is the reports on objects of a release whose wave has come.
-func (p progress) begun(as int, listed listing, reports []manifests.Health) []manifests.Health {
-	if !p.waiting || p.release != as {
-		return reports
+// begun is the reports on those objects of a release that have been written, and whether they are all of them. How others
+// are says nothing of it: they may be there as an earlier release had them.
+func (p progress) begun(as int, listed listing, reports []manifests.Health) (begun []manifests.Health, whole bool) {
+	switch {
+	case p.release != as:
+		return reports, true
+	case p.waiting:
+		return listed.before(p.wave, reports), false
+	case len(p.putOff.tiers) == 0:
+		return reports, true
+	case p.putOff.more:
+		reports = listed.before(p.wave+1, reports)
 	}
-	return listed.before(p.wave, reports)
+	left := idsOf(slices.Concat(p.putOff.tiers...))
+	return slices.DeleteFunc(slices.Clone(reports), func(h manifests.Health) bool { return slices.Contains(left, h.ID) }), false
 }
 
 // write sees to it that the stored objects of a release are in the cluster, once in this process and again after
@@ -108,7 +117,7 @@ func (s *Syncer) apply(ctx context.Context, w writing, objects []manifests.Objec
 		wrote, left, err := s.applyTiers(ctx, wave.Tiers, w.insist)
 		written = append(written, wrote...)
 		if len(left) > 0 {
-			s.memory.progress = progress{release: w.as, putOff: putOff{tiers: left, more: i+1 < len(waves)}}
+			s.memory.progress = progress{release: w.as, wave: wave.Number, putOff: putOff{tiers: left, more: i+1 < len(waves)}}
 			s.memory.progress.putOff.failures.add(err, s.Clock())
 		}
 		if err != nil {
@@ -128,6 +137,7 @@ func (s *Syncer) applyTiers(ctx context.Context, tiers [][]manifests.Object, ins
 		if unknown && tier(objects[0].ID().GroupKind()) == admissionTier {
 			return written, slices.Concat([][]manifests.Object{off}, tiers[i:]), err
 		}
+		s.memory.course.steady = time.Time{} // it is healthy since this at most
 		putOff, refusal := s.Cluster.Apply(ctx, objects, insist)
 		if refusal != nil && len(putOff) == 0 {
 			return written, nil, refusal
