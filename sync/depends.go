@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/belay-gitops/belay/sync/api/v1alpha1"
@@ -69,6 +71,7 @@ func follows(a, b v1alpha1.Source) bool {
 // unready says what keeps a Sync from being what others can build upon; "" if nothing does.
 func unready(s v1alpha1.Sync, there bool) string {
 	status := s.Status
+	ready := meta.FindStatusCondition(status.Conditions, v1alpha1.Ready)
 	switch {
 	case !there:
 		return "is not there"
@@ -86,6 +89,8 @@ func unready(s v1alpha1.Sync, there bool) string {
 		return "has nothing deployed"
 	case status.Wanted.Commit != status.Deployed.Commit:
 		return fmt.Sprintf("has commit %s to deploy first", short(status.Wanted.Commit))
+	case ready != nil && ready.Status == metav1.ConditionFalse: // as where its newest spec is refused, or cannot be tried
+		return "is not ready: " + ready.Reason
 	}
 	return ""
 }

@@ -185,6 +185,30 @@ func TestANewReleaseWaitsForWhatItDependsOn(t *testing.T) {
 	})
 }
 
+// A Sync whose new spec is refused, or not come to, runs what the spec before had.
+func TestASyncThatIsKeptAsAnEarlierSpecHasItIsNotReadyForOthers(t *testing.T) {
+	for name, why := range map[string]fault{
+		"refused":   {reason: "Invalid"},
+		"undecided": {reason: "RegistryUnavailable", temporary: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			other := kept(t)
+			resource := func() v1alpha1.Sync {
+				return v1alpha1.Sync{ObjectMeta: metav1.ObjectMeta{Generation: other.gen}, Spec: other.spec, Status: other.status}
+			}
+			if why := unready(resource(), true); why != "" {
+				t.Fatalf("it %s", why)
+			}
+			other.gen, other.spec.Source.Path = 2, "other"
+			other.refuse["Build"] = why
+			other.poll()
+			if got := unready(resource(), true); !strings.HasSuffix(got, "is not ready: "+why.reason) {
+				t.Errorf("it %q, and is %s, %+v", got, other.status.Phase, other.ready())
+			}
+		})
+	}
+}
+
 func TestANewerCommitIsLookedAtWhileAnotherWaits(t *testing.T) {
 	a := waiting(t)
 	a.push("v3", config("vars", "3"))
