@@ -17,7 +17,7 @@ type course struct {
 
 	seen   time.Time     // the last pass
 	people bool          // people alone were waited for then
-	stood  time.Duration // for how long people alone were waited for, in all
+	stood  time.Duration // for how long people alone were waited for, in all, also to end a suspension
 	hooks  time.Duration // for how long hooks were
 	isCalm bool          // all was healthy then, or people alone were waited for
 	calm   time.Duration // see moment
@@ -35,6 +35,29 @@ func (s *Syncer) begin(as int, ailing []manifests.ID) {
 		good: map[manifests.ID]time.Time{}, ill: map[manifests.ID]time.Time{}, fails: map[manifests.ID]time.Time{},
 		flaps: map[manifests.ID]int{}}
 	s.memory.fights = fights{}
+}
+
+// resume takes the time in which the Sync was suspended, and nothing was looked at or written, off all that is waited for.
+func (s *Syncer) resume() {
+	if s.memory.suspended.IsZero() {
+		return
+	}
+	away := s.Clock().Sub(s.memory.suspended)
+	c := &s.memory.course
+	if !c.people { // else it is noted with the rest of their time
+		c.stood += away
+	}
+	for _, since := range []map[manifests.ID]time.Time{c.ill, c.fails} {
+		for id := range since {
+			since[id] = since[id].Add(away)
+		}
+	}
+	c.steady = time.Time{}
+	if h := &s.memory.hooks; !h.begun.IsZero() {
+		h.begun = h.begun.Add(away)
+	}
+	s.memory.vigil.since = s.memory.vigil.since.Add(away)
+	s.memory.suspended = time.Time{}
 }
 
 // waited is the time that a release has had, without that in which people alone were waited for, or hooks.

@@ -137,3 +137,65 @@ func TestWhatFlapsIsNeverKept(t *testing.T) {
 		}
 	}
 }
+
+func TestTheTimeOfASuspensionIsNotThatOfARelease(t *testing.T) {
+	suspend := func(a *agent) {
+		a.spec.Suspend = true
+		a.pass()
+		a.passAfter(time.Hour)
+		a.spec.Suspend = false
+		a.pass()
+	}
+	// It has the rest of its five minutes.
+	inTime := func(t *testing.T, a *agent, before manifests.Result) {
+		t.Helper()
+		a.passAfter(4 * time.Minute)
+		if a.result() != before {
+			t.Fatalf("%s: %+v", a.result(), a.status.Held)
+		}
+		a.passAfter(90 * time.Second)
+		if a.result() == before {
+			t.Error("it has no deadline")
+		}
+	}
+	t.Run("between two waves", func(t *testing.T) {
+		a := kept(t)
+		a.tags["acme/cart:2"], a.tags["acme/cart:3"] = "sha256:slow", "sha256:slow"
+		a.push("v2", web("cart", "acme/cart:2"), inWave("1", web("late", "acme/cart:3")))
+		a.poll()
+		a.well[cart] = true
+		suspend(a)
+		inTime(t, a, manifests.Applying)
+	})
+	t.Run("while a hook runs", func(t *testing.T) {
+		a := hooked(t)
+		a.tags["acme/job:2"] = "sha256:slow"
+		a.push("v2", web("cart", "acme/cart:2"), hook("migrate", "before", "acme/job:2"))
+		a.poll()
+		suspend(a)
+		inTime(t, a, manifests.Applying)
+	})
+	t.Run("while people are waited for", func(t *testing.T) {
+		a := kept(t)
+		a.pushGood()
+		a.is[cart] = suspended
+		a.after = func(call string) {
+			if call == "Apply Deployment/shop/cart" {
+				a.is[cart] = suspended
+			}
+		}
+		a.poll()
+		a.after = nil
+		suspend(a)
+		a.is[cart] = notReady
+		a.pass()
+		inTime(t, a, manifests.Applying)
+	})
+	t.Run("while a kept release is watched on", func(t *testing.T) {
+		a := watching(t)
+		a.is[cart] = notReady
+		a.pass()
+		suspend(a)
+		inTime(t, a, manifests.Kept)
+	})
+}

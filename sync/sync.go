@@ -69,6 +69,8 @@ type memory struct {
 	fights   fights   // with others, over the same fields
 	removal  removal  // of a deleted Sync's objects
 
+	suspended time.Time // since when the Sync is; zero if it is not
+
 	listed   listing
 	spec     v1alpha1.Images // what listed was told under
 	checking checking
@@ -90,8 +92,12 @@ func (s *Syncer) Sync(ctx context.Context, want Want) Outcome {
 		s.memory.built, s.memory.building, s.memory.fresh = input{}, failures{}, s.Clock()
 	}
 	if want.Spec.Suspend {
+		if s.memory.suspended.IsZero() {
+			s.memory.suspended = s.Clock()
+		}
 		return s.report(ctx, want, Outcome{Suspended: true})
 	}
+	s.resume()
 	if !reflect.DeepEqual(s.memory.spec, want.Spec.Images) { // which says why images are not pinned
 		s.memory.listed, s.memory.spec = listing{}, *want.Spec.Images.DeepCopy()
 	}
