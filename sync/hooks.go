@@ -15,7 +15,8 @@ const hookFailed = "HookFailed"
 
 // hooking is how far the hooks of a release have come, as this process has seen it.
 type hooking struct {
-	run     string         // see runOf
+	of      string         // see runOf
+	run     string         // what its Jobs are made for: as of, but where people went back and forth
 	stopped bool           // those of other runs are
 	done    []manifests.ID // as the journal has it
 	running []manifests.ID // at the last look
@@ -166,17 +167,20 @@ func (s *Syncer) runHooks(ctx context.Context, want Want, stage manifests.Hook, 
 
 // beginHooks reads which hooks have run, where another run begins or this process has just come to it.
 func (s *Syncer) beginHooks(ctx context.Context, listed listing, as int) error {
-	run := runOf(listed.number, as)
-	if s.memory.hooks.run == run {
+	of := runOf(listed.number, as)
+	if s.memory.hooks.of == of { // people who go back once more begin it anew
 		return nil
 	}
 	records, err := s.records(ctx)
 	if err != nil {
 		return err
 	}
-	s.memory.hooks = hooking{run: run}
+	s.memory.hooks = hooking{of: of, run: of}
 	if noted := find(records, max(as, -as)); noted != nil {
 		s.memory.hooks.done = noted.Outcome.Hooks
+		if before := len(noted.Outcome.Left); as < 0 && before > 0 { // each way that people went adds one
+			s.memory.hooks.run = fmt.Sprintf("%s-%d", of, before)
+		}
 	}
 	return s.Cluster.EndHooks(ctx, slices.DeleteFunc(slices.Clone(listed.hooks), func(o manifests.Object) bool {
 		return !slices.Contains(s.memory.hooks.done, o.ID())

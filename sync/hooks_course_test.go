@@ -3,10 +3,13 @@
 package sync
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/belay-gitops/belay/manifests"
@@ -142,5 +145,29 @@ func TestARefusedReleaseThatWasWatchedOnDoesNotRunJobsAgainThatTookThemselvesAwa
 	a.until("v1", manifests.Kept)
 	if a.live[jobID("seed")] != nil || a.status.Phase != v1alpha1.Kept {
 		t.Errorf("%s: %+v, the Job is there: %t", a.status.Phase, a.ready(), a.live[jobID("seed")] != nil)
+	}
+}
+
+func TestARollbackByHandToWhereOneWentBeforeRunsItsHooksAnew(t *testing.T) {
+	back := func(more ...string) map[string]any { return hook("back", "before", "acme/job:1", more...) }
+	on := []string{manifests.AnnotationHookOnRollback, "enabled"}
+	a := hooked(t)
+	a.push("v2", web("cart", "acme/cart:1"), back())
+	a.until("v2", manifests.Kept)
+	a.push("v3", web("cart", "acme/cart:1"), config("third", "3"), back(on...))
+	a.until("v3", manifests.Kept)
+	a.push("v4", web("cart", "acme/cart:2"), back())
+	a.until("v4", manifests.Kept)
+	var runs []string
+	for _, to := range []string{"3", "2", "3"} {
+		from := len(a.calls)
+		a.takeBack("at "+fmt.Sprint(from), `,"to":`+to)
+		a.pass()
+		a.until("v4", manifests.RolledBack)
+		a.settle()
+		runs = append(runs, fmt.Sprint(len(only(a.calls[from:], func(call string) bool { return strings.HasPrefix(call, "RunHook") }))))
+	}
+	if diff := cmp.Diff([]string{"1", "0", "1"}, runs); diff != "" {
+		t.Errorf("hooks that ran for each: %s", diff)
 	}
 }
