@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -14,6 +15,8 @@ type course struct {
 	begun   time.Time // when writing began
 	// ailing are objects that had failed before the release came, which does not change them, until they are healthy.
 	ailing []manifests.ID
+	wrote  map[manifests.ID]bool // in it, by this process
+	hasty  bool                  // no wave waits any more: see Syncer.hasten
 
 	seen   time.Time     // the last pass
 	people bool          // people alone were waited for then
@@ -33,7 +36,7 @@ type course struct {
 func (s *Syncer) begin(as int, ailing []manifests.ID) {
 	s.memory.course = course{release: as, begun: s.Clock(), ailing: ailing,
 		good: map[manifests.ID]time.Time{}, ill: map[manifests.ID]time.Time{}, fails: map[manifests.ID]time.Time{},
-		flaps: map[manifests.ID]int{}}
+		flaps: map[manifests.ID]int{}, wrote: map[manifests.ID]bool{}}
 	s.memory.fights = fights{}
 }
 
@@ -146,6 +149,29 @@ func (c *course) failing(now time.Time) map[manifests.ID]time.Duration {
 		failing[id] = now.Sub(since)
 	}
 	return failing
+}
+
+// write notes that objects were written: since then at most all is healthy.
+func (c *course) write(ids []manifests.ID) {
+	c.steady = time.Time{}
+	for _, id := range ids {
+		if c.wrote != nil {
+			c.wrote[id] = true
+		}
+	}
+}
+
+// inherited has a deadline for what has failed and is not written by a rollback: it failed for what the refused release has
+// put beside it, a ConfigMap or a NetworkPolicy, and may be mended now that this is put back.
+func (c *course) inherited(reports []manifests.Health) []manifests.Health {
+	inherited := slices.Clone(reports)
+	for i, report := range reports {
+		if report.Bad() && !c.wrote[report.ID] {
+			inherited[i].Condition = manifests.Progressing
+			inherited[i].Reason = cmp.Or(report.Reason, string(report.Condition))
+		}
+	}
+	return inherited
 }
 
 // spared takes from objects that ailed before the release came what they mean for it, until they are healthy.

@@ -483,3 +483,67 @@ func TestWhatASupersededReleaseAdoptedIsNotDeletedByTheNext(t *testing.T) {
 		t.Error(a.inLive())
 	}
 }
+
+// What crashes in an early wave may do so for what the refused release has put into a later one.
+func TestARollbackWritesAllWavesThoughAnEarlyOneIsNotHealthy(t *testing.T) {
+	for name, is := range map[string]manifests.Health{"failed": crashing, "not ready": notReady} {
+		t.Run(name, func(t *testing.T) {
+			a := kept(t)
+			a.push("v2", web("cart", "acme/cart:1"), inWave("1", config("vars", "2")))
+			a.until("v2", manifests.Kept)
+			a.settle()
+			a.after = func(call string) {
+				if call == "Apply ConfigMap/shop/vars" {
+					if delete(a.is, cart); strings.Contains(strings.Join(a.inLive(), " "), "vars 3") {
+						a.is[cart] = is
+					}
+				}
+			}
+			a.push("v3", web("cart", "acme/cart:1"), inWave("1", config("vars", "3")))
+			a.until("v3", manifests.RolledBack)
+		})
+	}
+	t.Run("also where the rollback writes that one", func(t *testing.T) {
+		a := kept(t)
+		a.tags["acme/cart:2"] = "sha256:two"
+		a.push("v2", web("cart", "acme/cart:1"), inWave("1", config("vars", "2")))
+		a.until("v2", manifests.Kept)
+		a.settle()
+		a.after = func(call string) {
+			if strings.HasPrefix(call, "Apply") {
+				if delete(a.is, cart); strings.Contains(strings.Join(a.inLive(), " "), "vars 3") {
+					a.is[cart] = crashing
+				}
+			}
+		}
+		a.push("v3", web("cart", "acme/cart:2"), inWave("1", config("vars", "3")))
+		a.until("v3", manifests.RolledBack)
+	})
+}
+
+func TestWhatARollbackDoesNotWriteHasTheTimeoutToRecover(t *testing.T) {
+	start := func(t *testing.T) *agent {
+		a := kept(t)
+		a.push("v2", web("cart", "acme/cart:1"), config("vars", "2"))
+		a.poll()
+		a.is[cart] = crashing
+		a.pass()
+		if a.result() != manifests.RollingBack {
+			t.Fatal(a.result())
+		}
+		a.passes(time.Minute)
+		return a
+	}
+	t.Run("and is judged then", func(t *testing.T) {
+		a := start(t)
+		delete(a.is, cart)
+		a.until("v2", manifests.RolledBack)
+	})
+	t.Run("and no longer", func(t *testing.T) {
+		a := start(t)
+		a.passes(4*time.Minute + time.Second)
+		if a.result() != manifests.RollbackFailed {
+			t.Error(a.result())
+		}
+	})
+}

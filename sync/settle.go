@@ -86,11 +86,23 @@ func (s *Syncer) carry(ctx context.Context, want Want, state State, as int, out 
 		err = s.Cluster.ReplacePods(ctx, s.memory.listed.ids, as < 0)
 	case Good:
 		verdict, err = s.runHooks(ctx, want, manifests.HookAfter, record, as)
+	case Bad:
+		if p := s.memory.progress; as < 0 && p.waiting && p.release == as {
+			verdict = s.hasten(as)
+		}
 	}
 	if err != nil {
 		return s.lasting(want, err)
 	}
 	return verdict, nil
+}
+
+// hasten has the rest of a rollback written although what comes before it is not healthy: that may be so for want of it, and
+// no rollback ends with objects of two releases. It is judged anew then.
+func (s *Syncer) hasten(as int) Verdict {
+	s.begin(as, s.memory.course.ailing)
+	s.memory.course.hasty, s.memory.progress = true, progress{}
+	return Verdict{Decision: Open, Reason: "Progressing", Message: "the waves that are left come now", Wait: time.Millisecond}
 }
 
 // unwritten is the verdict while not all of a release can be written. What is there may be bad already: where the backend of
@@ -217,7 +229,7 @@ func (s *Syncer) observe(ctx context.Context, l looking, out *Outcome) ([]manife
 		reports = s.memory.course.spared(reports)
 	}
 	if l.back {
-		reports = hurried(reports)
+		reports = s.memory.course.inherited(hurried(reports))
 	}
 	out.Reports = reports
 	return reports, nil

@@ -71,7 +71,7 @@ func (s *Syncer) write(ctx context.Context, want Want, record manifests.Record, 
 		return nil, err
 	}
 	hasRun := record.Outcome.HasRun()
-	w := writing{release: release, as: as, insist: true, patient: !hasRun || as < 0, hasRun: hasRun}
+	w := writing{release: release, as: as, insist: true, patient: (!hasRun || as < 0) && !s.memory.course.hasty, hasRun: hasRun}
 	written, err = s.apply(ctx, w, objects)
 	s.memory.fights.note(written, s.Clock())
 	return written, err
@@ -137,8 +137,8 @@ func (s *Syncer) applyTiers(ctx context.Context, tiers [][]manifests.Object, ins
 		if unknown && tier(objects[0].ID().GroupKind()) == admissionTier {
 			return written, slices.Concat([][]manifests.Object{off}, tiers[i:]), err
 		}
-		s.memory.course.steady = time.Time{} // it is healthy since this at most
 		putOff, refusal := s.Cluster.Apply(ctx, objects, insist)
+		s.memory.course.write(idsOf(objects))
 		if refusal != nil && len(putOff) == 0 {
 			return written, nil, refusal
 		}
@@ -193,7 +193,8 @@ func (p stillPutOff) Error() string { return p.Message }
 // Describe implements selfDescribing.
 func (p stillPutOff) Describe() (string, bool, time.Duration) { return p.Reason, p.Temporary, 0 }
 
-// isHealthyBefore tells whether all objects of a release that come before a wave, and are expected, are healthy.
+// isHealthyBefore tells whether all objects of a release that come before a wave, and are expected, are healthy. A rollback
+// waits for none but those that it has written: others may need what is still to come.
 func (s *Syncer) isHealthyBefore(ctx context.Context, release, wave int, hasRun bool) (bool, error) {
 	listed, err := s.list(ctx, release)
 	if err != nil {
@@ -204,5 +205,9 @@ func (s *Syncer) isHealthyBefore(ctx context.Context, release, wave int, hasRun 
 	if err != nil {
 		return false, err
 	}
-	return allHealthy(listed.before(wave, s.memory.course.spared(reports))), nil
+	before := listed.before(wave, s.memory.course.spared(reports))
+	if c := s.memory.course; c.release < 0 {
+		before = slices.DeleteFunc(before, func(h manifests.Health) bool { return !c.wrote[h.ID] })
+	}
+	return allHealthy(before), nil
 }
