@@ -139,9 +139,8 @@ func (s *Syncer) runHooks(ctx context.Context, want Want, stage manifests.Hook, 
 	h := &s.memory.hooks
 	timeout := want.Spec.Health.Timeout.Duration
 	if !h.stopped {
-		left, err := s.stopHooks(ctx, record, as)
-		if err != nil || len(left) > 0 {
-			return s.hooksOverdue(judgeHooks(terminating(left), s.hooksFor(), timeout), timeout, err)
+		if verdict, err := s.othersOver(ctx, record, as, timeout); err != nil || verdict.Decision != Good {
+			return verdict, err
 		}
 		h.stopped = true
 		s.hooksOver()
@@ -163,6 +162,26 @@ func (s *Syncer) runHooks(ctx context.Context, want Want, stage manifests.Hook, 
 		}
 		s.hooksOver()
 	}
+}
+
+// othersOver has the hooks of other runs stopped, and is good once they are. No rollback is given up for what the refused
+// release has left running.
+func (s *Syncer) othersOver(ctx context.Context, record manifests.Record, as int, timeout time.Duration) (Verdict, error) {
+	left, err := s.stopHooks(ctx, record, as)
+	verdict, err := s.hooksOverdue(judgeHooks(terminating(left), s.hooksFor(), timeout), timeout, err)
+	if as < 0 && (verdict.Decision == Bad || isFinal(err)) {
+		return Verdict{Decision: Good}, nil
+	}
+	return verdict, err
+}
+
+// isFinal tells an error that trying again does not mend, and that is not about a stored release.
+func isFinal(err error) bool {
+	problem := Problem{Temporary: true}
+	if err != nil {
+		problem = problemOf(err)
+	}
+	return !problem.Temporary && !problem.isOfJournal()
 }
 
 // beginHooks reads which hooks have run, where another run begins or this process has just come to it.

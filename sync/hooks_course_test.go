@@ -171,3 +171,14 @@ func TestARollbackByHandToWhereOneWentBeforeRunsItsHooksAnew(t *testing.T) {
 		t.Errorf("hooks that ran for each: %s", diff)
 	}
 }
+
+func TestARollbackIsNotGivenUpForAHookThatCannotBeStopped(t *testing.T) {
+	for name, why := range map[string]fault{"does not go": {reason: "Terminating", temporary: true}, "must not be deleted": {reason: "Forbidden"}} {
+		t.Run(name, func(t *testing.T) {
+			a := smoking(t)
+			a.refuse["StopHook Job/shop/smoke"] = why
+			a.is[cart] = crashing
+			a.until("v2", manifests.RolledBack)
+		})
+	}
+}
