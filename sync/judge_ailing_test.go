@@ -146,3 +146,22 @@ func TestAReleaseWaitsForPeopleWithoutADeadline(t *testing.T) {
 	delete(a.is, cart)
 	a.until("v2", manifests.Kept)
 }
+
+func TestWhatARollbackByHandWritesIsJudgedThoughItAiledBeforeTheRelease(t *testing.T) {
+	a := kept(t)
+	a.tags["acme/cart:2"] = "sha256:two"
+	a.push("v2", config("vars", "1"), web("cart", "acme/cart:2"))
+	a.until("v2", manifests.Kept)
+	a.settle()
+	a.is[cart] = crashing
+	a.push("v3", config("vars", "3"), web("cart", "acme/cart:2"))
+	a.until("v3", manifests.Kept)
+	a.settle()
+	a.takeBack("now", `,"to":1`)
+	a.after = func(call string) {
+		if call == "Apply Deployment/shop/cart" {
+			a.is[cart] = crashing
+		}
+	}
+	a.until("v3", manifests.RollbackFailed)
+}

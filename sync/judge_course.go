@@ -151,9 +151,13 @@ func (c *course) failing(now time.Time) map[manifests.ID]time.Duration {
 	return failing
 }
 
-// write notes that objects were written: since then at most all is healthy.
+// write notes that objects were written: since then at most all is healthy. A rollback is judged by what it writes,
+// whatever ailed before the release that is gone back from.
 func (c *course) write(ids []manifests.ID) {
 	c.steady = time.Time{}
+	if c.release < 0 {
+		c.ailing = manifests.Without(c.ailing, ids)
+	}
 	for _, id := range ids {
 		if c.wrote != nil {
 			c.wrote[id] = true
