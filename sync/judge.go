@@ -70,8 +70,8 @@ func (m moment) deadline(timeout time.Duration, flapping bool) time.Duration {
 
 // judge says what makes a release good: every object healthy, without a break for stableFor. One failed object
 // makes it bad, for waiting does not mend it: a workload at once, another once it stands and no workload that it may
-// wait for is on its way ([tallyOf]). So does the end of the patience with one that is on its way ([moment.deadline]). Time spent being stable does not count against the timeout. What only people can bring on has no
-// deadline.
+// wait for is on its way ([tallyOf]). So does the end of the patience with one that is on its way ([moment.deadline]).
+// Time spent being stable does not count against the timeout. What only people can bring on has no deadline.
 func judge(reports []manifests.Health, m moment, p patience) Verdict {
 	t := tallyOf(reports, m.failing)
 	switch {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -184,6 +185,40 @@ func TestAKillAtAnyMomentOrphansNothing(t *testing.T) {
 			},
 			end: (*agent).settle, want: liveV1, holds: true,
 		},
+		{
+			name: "of a release with hooks that turns bad while it is watched on",
+			start: func(t testing.TB) *agent {
+				a := kept(t)
+				a.tags["acme/job:1"] = "sha256:job"
+				a.spec.Health.WatchFor.Duration = time.Minute
+				a.settle()
+				a.pushGood()
+				a.push("v2", config("vars", "2"), web("cart", "acme/cart:2"), config("new", "2"), passingHook("migrate", "before"), passingHook("smoke", "after"))
+				a.until("v2", manifests.Kept)
+				a.is[cart] = crashing
+				return a
+			},
+			end: func(a *agent) { a.until("v2", manifests.RolledBack); a.settle() }, want: liveV1, holds: true,
+		},
+		{
+			name: "of a rollback in waves whose cause is in the last of them",
+			start: func(t testing.TB) *agent {
+				a := kept(t)
+				a.push("v2", web("cart", "acme/cart:1"), inWave("1", config("old", "1")), inWave("2", config("vars", "1")))
+				a.until("v2", manifests.Kept)
+				a.settle()
+				a.after = func(call string) {
+					if strings.HasPrefix(call, "Apply") {
+						crashWith(a, "vars 2")
+					}
+				}
+				a.tags["acme/cart:2"] = "sha256:two"
+				a.push("v3", web("cart", "acme/cart:2"), inWave("1", config("old", "2")), inWave("2", config("vars", "2")))
+				return a
+			},
+			after: func(a *agent) { crashWith(a, "vars 2") }, // the call that was killed may have written it
+			end:   (*agent).settle, want: liveV1, holds: true,
+		},
 	} {
 		t.Run(scenario.name, func(t *testing.T) {
 			kills := 0
@@ -226,6 +261,13 @@ func TestAKillAtAnyMomentOrphansNothing(t *testing.T) {
 				t.Errorf("only %d kills", kills)
 			}
 		})
+	}
+}
+
+// crashWith has the Deployment crash while something is in the cluster.
+func crashWith(a *agent, what string) {
+	if delete(a.is, cart); strings.Contains(strings.Join(a.inLive(), " "), what) {
+		a.is[cart] = crashing
 	}
 }
 

@@ -511,9 +511,7 @@ func TestARollbackWritesAllWavesThoughAnEarlyOneIsNotHealthy(t *testing.T) {
 		a.settle()
 		a.after = func(call string) {
 			if strings.HasPrefix(call, "Apply") {
-				if delete(a.is, cart); strings.Contains(strings.Join(a.inLive(), " "), "vars 3") {
-					a.is[cart] = crashing
-				}
+				crashWith(a, "vars 3")
 			}
 		}
 		a.push("v3", web("cart", "acme/cart:2"), inWave("1", config("vars", "3")))
