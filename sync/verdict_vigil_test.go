@@ -85,7 +85,7 @@ func TestAReleaseThatTurnsBadWhileItIsWatchedIsGoneBackFrom(t *testing.T) {
 		min, max time.Duration
 	}{
 		"failed":                      {crashing, "CrashLoopBackOff", 0, 0},
-		"not healthy for the timeout": {notReady, "TimedOut", 5 * time.Minute, 5 * time.Minute},
+		"not healthy for the timeout": {notReady, "TimedOut", 5 * time.Minute, 5*time.Minute + time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := watching(t)
