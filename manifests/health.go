@@ -15,6 +15,9 @@ const (
 	Missing     Condition = "Missing"     // it, or what it stands for, is not there
 )
 
+// ReasonNoStatus is the reason of a custom resource that nobody has given a status yet.
+const ReasonNoStatus = "NoStatus"
+
 // Health is the health of one object.
 type Health struct {
 	ID        ID

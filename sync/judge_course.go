@@ -29,6 +29,7 @@ type course struct {
 	good  map[manifests.ID]time.Time // of healthy objects: since when, as far as that is known
 	ill   map[manifests.ID]time.Time // of the others, but for those that wait for people: since when passes saw them so
 	fails map[manifests.ID]time.Time // of those that have failed, likewise
+	mute  map[manifests.ID]time.Time // see answered
 	flaps map[manifests.ID]int       // see moment
 }
 
@@ -36,7 +37,7 @@ type course struct {
 func (s *Syncer) begin(as int, ailing []manifests.ID) {
 	s.memory.course = course{release: as, begun: s.Clock(), ailing: ailing,
 		good: map[manifests.ID]time.Time{}, ill: map[manifests.ID]time.Time{}, fails: map[manifests.ID]time.Time{},
-		flaps: map[manifests.ID]int{}, wrote: map[manifests.ID]bool{}}
+		mute: map[manifests.ID]time.Time{}, flaps: map[manifests.ID]int{}, wrote: map[manifests.ID]bool{}}
 	s.memory.fights = fights{}
 }
 
@@ -195,4 +196,43 @@ func (c *course) spared(reports []manifests.Health) []manifests.Health {
 		}
 	}
 	return spared
+}
+
+// muteFor is how long a custom resource may be without a status, once no workload of its release is on its way, until
+// it is taken for one that nobody looks after: its controller may not be installed, or has nothing to say of it. Most
+// controllers answer within a second or two of their start.
+const muteFor = 30 * time.Second
+
+// answered takes from objects that nobody has given a status what they mean for the release, once that has been so for
+// muteFor. Begun is the reports on what of the release has been written.
+func (c *course) answered(reports, begun []manifests.Health, now time.Time) []manifests.Health {
+	awaited := slices.ContainsFunc(begun, func(h manifests.Health) bool {
+		return workloads[h.ID.GroupKind()] && !h.Good() && !h.Bad()
+	})
+	answered := slices.Clone(reports)
+	for i, report := range reports {
+		since, was := c.mute[report.ID]
+		over := was && now.Sub(since) >= muteFor
+		switch {
+		case report.Reason != manifests.ReasonNoStatus, awaited && !over:
+			delete(c.mute, report.ID)
+		case over:
+			answered[i] = unattended(report)
+		default:
+			if !was {
+				c.mute[report.ID], since = now, now
+			}
+			answered[i].Again = muteFor - now.Sub(since)
+		}
+	}
+	return answered
+}
+
+// unattended is the report on an object that is not waited for since nobody looks after it.
+func unattended(report manifests.Health) manifests.Health {
+	if report.Reason == manifests.ReasonNoStatus {
+		report.Bearing = manifests.None
+		report.Message += "; it is not waited for, as there may be none"
+	}
+	return report
 }

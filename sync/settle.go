@@ -226,7 +226,12 @@ func (s *Syncer) observe(ctx context.Context, l looking, out *Outcome) ([]manife
 	}
 	reports = reports[:len(expected)]
 	if l.closely {
-		reports = s.memory.course.spared(reports)
+		begun, _ := s.memory.progress.begun(s.memory.course.release, listed, reports)
+		reports = s.memory.course.spared(s.memory.course.answered(reports, begun, s.Clock()))
+	} else {
+		for i, report := range reports {
+			reports[i] = unattended(report)
+		}
 	}
 	if l.back {
 		reports = s.memory.course.inherited(hurried(reports))

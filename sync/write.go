@@ -206,6 +206,7 @@ func (s *Syncer) isHealthyBefore(ctx context.Context, release, wave int, hasRun 
 		return false, err
 	}
 	before := listed.before(wave, s.memory.course.spared(reports))
+	before = s.memory.course.answered(before, before, s.Clock())
 	if c := s.memory.course; c.release < 0 {
 		before = slices.DeleteFunc(before, func(h manifests.Health) bool { return !c.wrote[h.ID] })
 	}

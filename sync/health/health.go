@@ -38,7 +38,7 @@ func judge(u *unstructured.Unstructured, own Rules) manifests.Health {
 		return check(u)
 	}
 	if rules, ok := tabled(u.GroupVersionKind().GroupKind()); ok {
-		return rules.judge(u)
+		return unanswered(u, rules.judge(u))
 	}
 	return general(u)
 }
@@ -60,4 +60,21 @@ func inOneLine(text string, most int) string {
 		return string(runes[:most-1]) + "…"
 	}
 	return string(runes)
+}
+
+// unanswered marks the verdict on an object that is on its way as far as its kind's rules go, and of which no controller
+// has said anything: there may be none.
+func unanswered(u *unstructured.Unstructured, verdict manifests.Health) manifests.Health {
+	if verdict.Condition != manifests.Progressing || verdict.Reason != "" {
+		return verdict
+	}
+	status, _ := u.Object["status"].(map[string]any)
+	for field, value := range status {
+		// Some CRDs have -1 there from the beginning.
+		if observed, isNumber := asNumber(value); field != "observedGeneration" || !isNumber || observed > 0 {
+			return verdict
+		}
+	}
+	verdict.Reason, verdict.Message = manifests.ReasonNoStatus, "its controller has not given it a status yet"
+	return verdict
 }

@@ -87,3 +87,18 @@ func TestAStatusOfAWrongTypeIsNeitherAPanicNorAFailure(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatHasNoStatusIsToldFromWhatIsOnItsWay(t *testing.T) {
+	const head = `{apiVersion: cert-manager.io/v1, kind: Issuer, metadata: {name: a}`
+	for text, want := range map[string]string{
+		head + `}`:             manifests.ReasonNoStatus,
+		head + `, status: {}}`: manifests.ReasonNoStatus,
+		head + `, status: {observedGeneration: -1}}`: manifests.ReasonNoStatus,
+		head + `, status: {observedGeneration: 1}}`:  "",
+		head + `, status: {acme: {}}}`:               "",
+	} {
+		if got := Of(live(t, text), Rules{}); got.Condition != manifests.Progressing || got.Reason != want {
+			t.Errorf("%s: %s %q", text, got.Condition, got.Reason)
+		}
+	}
+}
