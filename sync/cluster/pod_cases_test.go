@@ -43,6 +43,8 @@ func TestWhatFailsAtOnceAndWhatWaits(t *testing.T) {
 	mounting := one(waiting("ContainerCreating"))
 	noSecret := warning{message: `MountVolume.SetUp failed for volume "v" : secret "nope" not found`, first: now.Add(-time.Minute)}
 	early := noSecret
+	sandboxed := mounting
+	sandboxed.Conditions = []corev1.PodCondition{{Type: corev1.PodReadyToStartContainers, Status: corev1.ConditionTrue}}
 	early.first = now.Add(-20 * time.Second)
 	disrupted := one(after(waiting("CrashLoopBackOff"), 5, ended(1)))
 	disrupted.Conditions = []corev1.PodCondition{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "EvictionByEvictionAPI"}}
@@ -87,6 +89,7 @@ func TestWhatFailsAtOnceAndWhatWaits(t *testing.T) {
 		{"a volume of what is missing by now", sight{mount: noSecret, revision: ran}, mounting, progressing, "FailedMount", 0, ""},
 		{"a volume of what a custom resource may make", sight{mount: noSecret, awaited: true}, mounting, progressing, "FailedMount", 0, ""},
 		{"a volume that its server does not give", sight{mount: warning{message: "mount.nfs: Connection timed out", first: now.Add(-time.Hour)}}, mounting, progressing, "FailedMount", 0, "nfs"},
+		{"a volume that was given, and an image that is pulled", sight{mount: noSecret}, sandboxed, progressing, "", 0, "is starting"},
 		{"a volume that was given in the end", sight{mount: noSecret}, one(running()), progressing, "", 0, "is not ready"},
 
 		{"a probe that fails", sight{probe: warning{message: "Readiness probe failed: 503", container: "c"}}, one(running()), progressing, "Unhealthy", 0, "pod cart-1, container c: Readiness probe failed: 503"},
