@@ -160,6 +160,7 @@ func TestPodsThatAreNotLetInFailTheRelease(t *testing.T) {
 		{"over the quota for thirty", quota, 30 * time.Second, 0, false, manifests.Unhealthy, 0},
 		{"over the quota with some of the pods", quota, time.Hour, 1, false, manifests.Progressing, 0},
 		{"a webhook that does not answer", `Internal error occurred: failed calling webhook "x": connection refused`, time.Hour, 0, false, manifests.Progressing, 0},
+		{"a quota that nobody has counted yet", `pods "x" is forbidden: status unknown for quota: small, resources: pods`, 3 * time.Second, 0, false, manifests.Progressing, 27 * time.Second},
 		{"no service account", `pods "x-" is forbidden: error looking up service account shop/a: serviceaccount "a" not found`, 3 * time.Second, 0, false, manifests.Unhealthy, 0},
 		{"no service account yet", `pods "x-" is forbidden: error looking up service account shop/a: serviceaccount "a" not found`, time.Hour, 0, true, manifests.Progressing, 0},
 	} {
@@ -186,33 +187,29 @@ func TestWhoRefusesAWorkloadsPodsIsHeard(t *testing.T) {
 		name    string
 		text    string
 		event   anEvent // live or not, on which UID
-		later   bool    // a pod came after the event
+		came    string  // when the pod came, by the event; long before it where that is empty
 		current bool    // there is a pod
 		want    string
 	}{
-		{"by a Deployment's condition", `{apiVersion: apps/v1, kind: Deployment, metadata: {uid: w}, status: {` + condition + `}}`, anEvent{}, false, false, "denied the request"},
-		{"not by that of the ReplicaSet before", `{apiVersion: apps/v1, kind: Deployment, metadata: {uid: w}, status: {updatedReplicas: 1, ` + condition + `}}`, anEvent{}, false, true, ""},
-		{"by an event on the newest ReplicaSet", `{apiVersion: apps/v1, kind: Deployment, metadata: {uid: w}}`, anEvent{"new", true}, false, true, "told"},
-		{"not by one on another", `{apiVersion: apps/v1, kind: Deployment, metadata: {uid: w}}`, anEvent{"old", true}, false, true, ""},
-		{"by a ReplicationController's condition", `{apiVersion: v1, kind: ReplicationController, metadata: {uid: w}, spec: {selector: {a: b}}, status: {` + condition + `}}`, anEvent{}, false, true, "denied the request"},
-		{"by an event on a StatefulSet", `{apiVersion: apps/v1, kind: StatefulSet, metadata: {uid: w}}`, anEvent{"w", true}, false, false, "told"},
-		{"not by one of a time before", `{apiVersion: apps/v1, kind: StatefulSet, metadata: {uid: w}}`, anEvent{"w", false}, false, false, ""},
-		{"not by one before the pod that came after all", `{apiVersion: apps/v1, kind: StatefulSet, metadata: {uid: w}}`, anEvent{"w", true}, true, true, ""},
+		{"by a Deployment's condition", `{apiVersion: apps/v1, kind: Deployment, metadata: {uid: w}, status: {` + condition + `}}`, anEvent{}, "", false, "denied the request"},
+		{"not by that of the ReplicaSet before", `{apiVersion: apps/v1, kind: Deployment, metadata: {uid: w}, status: {updatedReplicas: 1, ` + condition + `}}`, anEvent{}, "", true, ""},
+		{"by an event on the newest ReplicaSet", `{apiVersion: apps/v1, kind: Deployment, metadata: {uid: w}}`, anEvent{"new", true}, "", true, "told"},
+		{"not by one on another", `{apiVersion: apps/v1, kind: Deployment, metadata: {uid: w}}`, anEvent{"old", true}, "", true, ""},
+		{"by a ReplicationController's condition", `{apiVersion: v1, kind: ReplicationController, metadata: {uid: w}, spec: {selector: {a: b}}, status: {` + condition + `}}`, anEvent{}, "", true, "denied the request"},
+		{"by an event on a StatefulSet", `{apiVersion: apps/v1, kind: StatefulSet, metadata: {uid: w}}`, anEvent{"w", true}, "", false, "told"},
+		{"not by one of a time before", `{apiVersion: apps/v1, kind: StatefulSet, metadata: {uid: w}}`, anEvent{"w", false}, "", false, ""},
+		{"not by one that is told of a moment after the pod that came after all", `{apiVersion: apps/v1, kind: StatefulSet, metadata: {uid: w}}`, anEvent{"w", true}, "just before", true, ""},
+		{"not by one before the pod that came after all", `{apiVersion: apps/v1, kind: StatefulSet, metadata: {uid: w}}`, anEvent{"w", true}, "after", true, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			now := time.Unix(1000, 0)
 			w, _ := workloadOf(live(t, test.text))
 			memory := newPodMemory()
-			if !test.later {
-				memory.note(pod, now.Add(-2*time.Second))
-			}
+			memory.note(pod, now.Add(map[string]time.Duration{"": -time.Minute, "just before": -2 * time.Second, "after": 0}[test.came]))
 			if test.event.about != "" {
 				event := &corev1.Event{Reason: failedCreate, Message: "told"}
 				event.InvolvedObject.UID = test.event.about
 				memory.warned(event, test.event.live, now.Add(-time.Second))
-			}
-			if test.later {
-				memory.note(pod, now)
 			}
 			var current []*corev1.Pod
 			if test.current {
