@@ -3,8 +3,10 @@ package cluster
 import (
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/belay-gitops/belay/manifests"
 )
@@ -17,6 +19,13 @@ func waiting(reason string) corev1.ContainerStatus {
 
 func ended(code int32) corev1.ContainerState {
 	return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: "Error"}}
+}
+
+// failedAfter is a failure after some time.
+func failedAfter(time time.Duration) corev1.ContainerState {
+	state, began := ended(1), metav1.Unix(1000, 0)
+	state.Terminated.StartedAt, state.Terminated.FinishedAt = began, metav1.NewTime(began.Add(time))
+	return state
 }
 
 func running() corev1.ContainerStatus {
@@ -99,6 +108,8 @@ func TestAContainerCrashesWhenItFailsAgainAndAgain(t *testing.T) {
 		{"not when it failed after it had ended well", after(failing, 1, ended(0)), false},
 		{"not when it ended well after it had failed", after(corev1.ContainerStatus{State: ended(0)}, 1, ended(1)), false},
 		{"when it failed twice in a row", after(failing, 1, ended(137)), true},
+		{"not when the failure before is an hour ago", after(corev1.ContainerStatus{Name: "c", State: failedAfter(time.Hour)}, 1, ended(1)), false},
+		{"when it failed after a minute", after(corev1.ContainerStatus{Name: "c", State: failedAfter(time.Minute)}, 1, ended(1)), true},
 		{"not when it waits for the first restart", waiting("CrashLoopBackOff"), false},
 		{"when it waits after a failure", after(waiting("CrashLoopBackOff"), 1, ended(1)), true},
 		{"not when it waits for something else", after(waiting("ContainerCreating"), 5, ended(1)), false},
