@@ -236,6 +236,7 @@ func TestWhatIsWrongWithAClaimIsSaid(t *testing.T) {
 		{"nobody makes its volume", claimState{class: "fast", provisioner: "x/y"}, manifests.Unhealthy, "its provisioner x/y has not answered"},
 		{"somebody makes its volume", claimState{class: "fast", provisioner: "x/y", answered: true}, manifests.Progressing, "at work"},
 		{"its volume cannot be made", claimState{class: "fast", provisioner: "x/y", answered: true, warning: "no space"}, manifests.Unhealthy, "no space"},
+		{"its volume takes long", claimState{class: "fast", provisioner: "x/y", answered: true, warning: "rpc error: code = DeadlineExceeded desc = context deadline exceeded"}, manifests.Progressing, "at work"},
 		{"its class makes none", claimState{class: "fast", provisioner: "kubernetes.io/no-provisioner"}, manifests.Unhealthy, "makes no volumes"},
 		{"its volume is lost", claimState{class: "fast", phase: "Lost"}, manifests.Unhealthy, "lost"},
 		{"it is bound by now", claimState{class: "fast", phase: "Bound"}, manifests.Progressing, ""},
