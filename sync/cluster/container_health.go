@@ -31,7 +31,7 @@ var hopeless = map[string]bool{
 }
 
 // passing is how the kubelet, container runtimes and registries word what passes by itself: a node or a registry that
-// is too busy, a cache that is not filled yet.
+// is too busy, a cache that is not filled yet, a disk that takes longer than its driver waits.
 var passing = regexp.MustCompile(`(?i)timed out waiting for the condition|context deadline exceeded|failed to reserve container name|` +
 	`no space left on device|toomanyrequests|too many requests|i/o timeout|tls handshake timeout|connection reset by peer|unexpected EOF|` +
 	`\b50[0234]\b.{0,3}(internal server error|bad gateway|service unavailable|gateway time-?out)`)
@@ -63,7 +63,11 @@ func (s sight) container(c corev1.ContainerStatus) finding {
 	case waiting.Reason == "ContainerCreating" || waiting.Reason == "PodInitializing":
 		return waitsFor("", where+" is starting")
 	}
-	return waitsFor(waiting.Reason, strings.TrimSuffix(fmt.Sprintf("%s: %s", where, waiting.Message), ": "))
+	message := waiting.Message
+	if runs[waiting.Reason] {
+		message = passing.FindString(message) // the rest may quote the command
+	}
+	return waitsFor(waiting.Reason, strings.TrimSuffix(fmt.Sprintf("%s: %s", where, message), ": "))
 }
 
 // initializing names the init container that the others wait for; empty where none runs. A sidecar that runs is ready.

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/belay-gitops/belay/manifests"
+	"github.com/belay-gitops/belay/sync/health"
 )
 
 func waiting(reason string) corev1.ContainerStatus {
@@ -93,6 +94,51 @@ func TestPodHealth(t *testing.T) {
 				t.Errorf("the message %q does not name the pod", got.Message)
 			}
 		})
+	}
+}
+
+// A Pod by itself fails for the same reasons as one behind a workload, and its command is told without secrets.
+func TestAPodByItselfIsJudgedLikeThoseBehindWorkloads(t *testing.T) {
+	for _, test := range []struct {
+		name, status string
+		want         manifests.Condition
+		says         string
+	}{
+		{"a registry that limits", `{phase: Pending, containerStatuses: [{name: c, image: x, imageID: "", state: {waiting: {reason: ImagePullBackOff, message: "429 Too Many Requests"}}}]}`, manifests.Progressing, "429"},
+		{"no such image", `{phase: Pending, containerStatuses: [{name: c, image: x, state: {waiting: {reason: ImagePullBackOff, message: "no such image"}}}]}`, manifests.Unhealthy, "no such image"},
+		{"a command that holds a secret", `{phase: Pending, containerStatuses: [{name: c, image: x, state: {waiting: {reason: CreateContainerError, message: "run hunter2: not found"}}}]}`, manifests.Unhealthy, "run ***: not found"},
+		{"one that is not restarted", `{phase: Running, containerStatuses: [{name: c, image: x, state: {terminated: {exitCode: 3}}}]}`, manifests.Unhealthy, "exit code 3"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			text := strings.Replace(crashingPod, "containers: [", "restartPolicy: Never, containers: [", 1)
+			u := live(t, strings.TrimSuffix(text, "}")+", status: "+test.status+"}")
+			c, _ := reading(t, crashingPod, dbSecret)
+			p := &corev1.Pod{}
+			if err := fromMap(u.Object, p); err != nil {
+				t.Fatal(err)
+			}
+			w, _ := workloadOf(u)
+			at := look{Objects: &Objects{cluster: c}, closely: true}
+			got := at.behind(t.Context(), w, podsOf{pods: []*corev1.Pod{p}, memory: newPodMemory()}, health.Of(u, health.Rules{}))
+			if got.Condition != test.want || !strings.Contains(got.Message, test.says) || strings.Contains(got.Message, "hunter2") {
+				t.Errorf("got %+v", got)
+			}
+			if atRest := health.Of(u, health.Rules{}); strings.Contains(atRest.Message, "hunter2") {
+				t.Errorf("at rest: got %+v", atRest)
+			}
+		})
+	}
+}
+
+func TestACommandIsNotToldWhileItIsWaitedFor(t *testing.T) {
+	c := saying("CreateContainerError", `exec "run hunter2": context deadline exceeded`)
+	for _, s := range []sight{{}, {revision: revisionNote{started: map[string]bool{"c": true}}}} {
+		s.pod = &corev1.Pod{Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{c}}}
+		s.pod.Name = "cart-1"
+		want := "pod cart-1, container c: context deadline exceeded"
+		if got := podHealth(s); got.Condition != manifests.Progressing || got.Message != want {
+			t.Errorf("got %+v", got.Health)
+		}
 	}
 }
 
