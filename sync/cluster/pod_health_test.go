@@ -107,10 +107,14 @@ func TestAPodByItselfIsJudgedLikeThoseBehindWorkloads(t *testing.T) {
 		{"a registry that limits", `{phase: Pending, containerStatuses: [{name: c, image: x, imageID: "", state: {waiting: {reason: ImagePullBackOff, message: "429 Too Many Requests"}}}]}`, manifests.Progressing, "429"},
 		{"no such image", `{phase: Pending, containerStatuses: [{name: c, image: x, state: {waiting: {reason: ImagePullBackOff, message: "no such image"}}}]}`, manifests.Unhealthy, "no such image"},
 		{"a command that holds a secret", `{phase: Pending, containerStatuses: [{name: c, image: x, state: {waiting: {reason: CreateContainerError, message: "run hunter2: not found"}}}]}`, manifests.Unhealthy, "run ***: not found"},
+		{"a crash an hour after another", `{phase: Running, containerStatuses: [{name: c, image: x, restartCount: 1, state: {terminated: {exitCode: 3, startedAt: "2026-01-01T00:00:00Z", finishedAt: "2026-01-01T01:00:00Z"}}, lastState: {terminated: {exitCode: 3}}}]}`, manifests.Progressing, "is not ready"},
 		{"one that is not restarted", `{phase: Running, containerStatuses: [{name: c, image: x, state: {terminated: {exitCode: 3}}}]}`, manifests.Unhealthy, "exit code 3"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			text := strings.Replace(crashingPod, "containers: [", "restartPolicy: Never, containers: [", 1)
+			text := crashingPod
+			if test.name == "one that is not restarted" {
+				text = strings.Replace(text, "containers: [", "restartPolicy: Never, containers: [", 1)
+			}
 			u := live(t, strings.TrimSuffix(text, "}")+", status: "+test.status+"}")
 			c, _ := reading(t, crashingPod, dbSecret)
 			p := &corev1.Pod{}
