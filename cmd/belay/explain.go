@@ -71,7 +71,7 @@ func (e explainCommand) run(cmd *cobra.Command, s *stored) error {
 	}
 	seen := releaseShown(s.sync)
 	show := func() error {
-		now, err := view.Sync()
+		now, err := view.Sync(s.sync)
 		switch {
 		case err != nil:
 			return err

@@ -55,7 +55,7 @@ func explanationOf(s *v1alpha1.Sync, tree []cluster.Branch) explanation {
 	for _, branch := range tree {
 		object := explained(branch)
 		e.Objects = append(e.Objects, object)
-		if !branch.Health.Good() {
+		if !branch.Health.Good() && !branch.Unread {
 			e.WaitsFor = append(e.WaitsFor, object.line())
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -30,7 +31,7 @@ var hopeless = map[string]bool{
 }
 
 // passing is how the kubelet, container runtimes and registries word what passes by itself: a node or a registry that
-// is too busy, a cache that is not filled yet.
+// is too busy, a cache that is not filled yet, a disk that takes longer than its driver waits.
 var passing = regexp.MustCompile(`(?i)timed out waiting for the condition|context deadline exceeded|failed to reserve container name|` +
 	`no space left on device|toomanyrequests|too many requests|i/o timeout|tls handshake timeout|connection reset by peer|unexpected EOF|` +
 	`\b50[0234]\b.{0,3}(internal server error|bad gateway|service unavailable|gateway time-?out)`)
@@ -62,7 +63,11 @@ func (s sight) container(c corev1.ContainerStatus) finding {
 	case waiting.Reason == "ContainerCreating" || waiting.Reason == "PodInitializing":
 		return waitsFor("", where+" is starting")
 	}
-	return waitsFor(waiting.Reason, strings.TrimSuffix(fmt.Sprintf("%s: %s", where, waiting.Message), ": "))
+	message := waiting.Message
+	if runs[waiting.Reason] {
+		message = passing.FindString(message) // the rest may quote the command
+	}
+	return waitsFor(waiting.Reason, strings.TrimSuffix(fmt.Sprintf("%s: %s", where, message), ": "))
 }
 
 // initializing names the init container that the others wait for; empty where none runs. A sidecar that runs is ready.
@@ -89,11 +94,20 @@ func (s sight) mayPass(container string, waiting *corev1.ContainerStateWaiting) 
 
 // crashes tells a container that keeps failing from one that exited once: it has failed twice in a row, or it waits
 // to be restarted for the third time. The kubelet may take ten seconds from the second failure to say
-// CrashLoopBackOff (seen with 1.36), so that its word is not waited for.
+// CrashLoopBackOff (seen with 1.36), so that its word is not waited for. One that ran for longer than the kubelet
+// remembers has failed once.
 func crashes(c corev1.ContainerStatus) bool {
 	failedBefore := failed(c.LastTerminationState)
 	backingOff := c.State.Waiting != nil && c.State.Waiting.Reason == crashLoop
-	return failed(c.State) && failedBefore || backingOff && (c.RestartCount >= 2 || c.RestartCount >= 1 && failedBefore)
+	return failed(c.State) && failedBefore && ranFor(c.State.Terminated) < forgiven || backingOff && (c.RestartCount >= 2 || c.RestartCount >= 1 && failedBefore)
+}
+
+// forgiven is how long a container has to run for the kubelet to restart it without delay again
+// (https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy).
+const forgiven = 10 * time.Minute
+
+func ranFor(end *corev1.ContainerStateTerminated) time.Duration {
+	return end.FinishedAt.Sub(end.StartedAt.Time)
 }
 
 // failed tells a failure of the container's from one of the node's: after a restart of a node the kubelet does not know

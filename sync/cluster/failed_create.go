@@ -14,11 +14,15 @@ const (
 	quotaFor  = 30 * time.Second // others may leave
 )
 
+// tellsLate is how long after a pod the event may come that tells of the refusal before it: its controller has them
+// written in the background, and another watch tells of them.
+const tellsLate = 3 * time.Second
+
 // failedCreate is the controllers' word for pods that the API server does not let them make.
 const failedCreate = "FailedCreate"
 
 var (
-	quotaExceeded = regexp.MustCompile(`exceeded quota`)
+	quotaExceeded = regexp.MustCompile(`exceeded quota|status unknown for quota`) // the latter until a new quota is counted
 	notAdmitted   = regexp.MustCompile(`denied the request|violates PodSecurity|is forbidden|is invalid:`)
 	noAccount     = regexp.MustCompile(`serviceaccounts? "[^"]*" not found`)
 )
@@ -78,7 +82,7 @@ func (p podsOf) refusal(w workload, current []*corev1.Pod, now time.Time) (refus
 		maker = p.newest.uid
 	}
 	message := w.refused(len(current))
-	if told := p.memory.warning(maker, failedCreate); message == "" && told.live && !p.memory.sawSince(current, told.last) {
+	if told := p.memory.warning(maker, failedCreate); message == "" && told.live && !p.memory.sawSince(current, told.last.Add(-tellsLate)) {
 		message = told.message
 	}
 	since, is := p.memory.lasts(maker, message != "", now)

@@ -121,6 +121,9 @@ func (l look) closer(ctx context.Context, w workload, report manifests.Health) (
 
 // behind is the verdict on a workload with what is found behind it.
 func (l look) behind(ctx context.Context, w workload, pods podsOf, report manifests.Health) manifests.Health {
+	if w.kind == pod && (hopeless[report.Reason] || report.Reason == crashLoop) {
+		report = progressing("", "") // more is known here of what may pass, and of what is not to be told
+	}
 	if report.Condition == manifests.Unhealthy && (w.kind == job || w.kind == pod) {
 		return l.explained(ctx, report, pods)
 	}

@@ -43,6 +43,8 @@ func TestWhatFailsAtOnceAndWhatWaits(t *testing.T) {
 	mounting := one(waiting("ContainerCreating"))
 	noSecret := warning{message: `MountVolume.SetUp failed for volume "v" : secret "nope" not found`, first: now.Add(-time.Minute)}
 	early := noSecret
+	sandboxed := mounting
+	sandboxed.Conditions = []corev1.PodCondition{{Type: corev1.PodReadyToStartContainers, Status: corev1.ConditionTrue}}
 	early.first = now.Add(-20 * time.Second)
 	disrupted := one(after(waiting("CrashLoopBackOff"), 5, ended(1)))
 	disrupted.Conditions = []corev1.PodCondition{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "EvictionByEvictionAPI"}}
@@ -87,6 +89,7 @@ func TestWhatFailsAtOnceAndWhatWaits(t *testing.T) {
 		{"a volume of what is missing by now", sight{mount: noSecret, revision: ran}, mounting, progressing, "FailedMount", 0, ""},
 		{"a volume of what a custom resource may make", sight{mount: noSecret, awaited: true}, mounting, progressing, "FailedMount", 0, ""},
 		{"a volume that its server does not give", sight{mount: warning{message: "mount.nfs: Connection timed out", first: now.Add(-time.Hour)}}, mounting, progressing, "FailedMount", 0, "nfs"},
+		{"a volume that was given, and an image that is pulled", sight{mount: noSecret}, sandboxed, progressing, "", 0, "is starting"},
 		{"a volume that was given in the end", sight{mount: noSecret}, one(running()), progressing, "", 0, "is not ready"},
 
 		{"a probe that fails", sight{probe: warning{message: "Readiness probe failed: 503", container: "c"}}, one(running()), progressing, "Unhealthy", 0, "pod cart-1, container c: Readiness probe failed: 503"},
@@ -157,6 +160,7 @@ func TestPodsThatAreNotLetInFailTheRelease(t *testing.T) {
 		{"over the quota for thirty", quota, 30 * time.Second, 0, false, manifests.Unhealthy, 0},
 		{"over the quota with some of the pods", quota, time.Hour, 1, false, manifests.Progressing, 0},
 		{"a webhook that does not answer", `Internal error occurred: failed calling webhook "x": connection refused`, time.Hour, 0, false, manifests.Progressing, 0},
+		{"a quota that nobody has counted yet", `pods "x" is forbidden: status unknown for quota: small, resources: pods`, 3 * time.Second, 0, false, manifests.Progressing, 27 * time.Second},
 		{"no service account", `pods "x-" is forbidden: error looking up service account shop/a: serviceaccount "a" not found`, 3 * time.Second, 0, false, manifests.Unhealthy, 0},
 		{"no service account yet", `pods "x-" is forbidden: error looking up service account shop/a: serviceaccount "a" not found`, time.Hour, 0, true, manifests.Progressing, 0},
 	} {
@@ -183,33 +187,29 @@ func TestWhoRefusesAWorkloadsPodsIsHeard(t *testing.T) {
 		name    string
 		text    string
 		event   anEvent // live or not, on which UID
-		later   bool    // a pod came after the event
+		came    string  // when the pod came, by the event; long before it where that is empty
 		current bool    // there is a pod
 		want    string
 	}{
-		{"by a Deployment's condition", `{apiVersion: apps/v1, kind: Deployment, metadata: {uid: w}, status: {` + condition + `}}`, anEvent{}, false, false, "denied the request"},
-		{"not by that of the ReplicaSet before", `{apiVersion: apps/v1, kind: Deployment, metadata: {uid: w}, status: {updatedReplicas: 1, ` + condition + `}}`, anEvent{}, false, true, ""},
-		{"by an event on the newest ReplicaSet", `{apiVersion: apps/v1, kind: Deployment, metadata: {uid: w}}`, anEvent{"new", true}, false, true, "told"},
-		{"not by one on another", `{apiVersion: apps/v1, kind: Deployment, metadata: {uid: w}}`, anEvent{"old", true}, false, true, ""},
-		{"by a ReplicationController's condition", `{apiVersion: v1, kind: ReplicationController, metadata: {uid: w}, spec: {selector: {a: b}}, status: {` + condition + `}}`, anEvent{}, false, true, "denied the request"},
-		{"by an event on a StatefulSet", `{apiVersion: apps/v1, kind: StatefulSet, metadata: {uid: w}}`, anEvent{"w", true}, false, false, "told"},
-		{"not by one of a time before", `{apiVersion: apps/v1, kind: StatefulSet, metadata: {uid: w}}`, anEvent{"w", false}, false, false, ""},
-		{"not by one before the pod that came after all", `{apiVersion: apps/v1, kind: StatefulSet, metadata: {uid: w}}`, anEvent{"w", true}, true, true, ""},
+		{"by a Deployment's condition", `{apiVersion: apps/v1, kind: Deployment, metadata: {uid: w}, status: {` + condition + `}}`, anEvent{}, "", false, "denied the request"},
+		{"not by that of the ReplicaSet before", `{apiVersion: apps/v1, kind: Deployment, metadata: {uid: w}, status: {updatedReplicas: 1, ` + condition + `}}`, anEvent{}, "", true, ""},
+		{"by an event on the newest ReplicaSet", `{apiVersion: apps/v1, kind: Deployment, metadata: {uid: w}}`, anEvent{"new", true}, "", true, "told"},
+		{"not by one on another", `{apiVersion: apps/v1, kind: Deployment, metadata: {uid: w}}`, anEvent{"old", true}, "", true, ""},
+		{"by a ReplicationController's condition", `{apiVersion: v1, kind: ReplicationController, metadata: {uid: w}, spec: {selector: {a: b}}, status: {` + condition + `}}`, anEvent{}, "", true, "denied the request"},
+		{"by an event on a StatefulSet", `{apiVersion: apps/v1, kind: StatefulSet, metadata: {uid: w}}`, anEvent{"w", true}, "", false, "told"},
+		{"not by one of a time before", `{apiVersion: apps/v1, kind: StatefulSet, metadata: {uid: w}}`, anEvent{"w", false}, "", false, ""},
+		{"not by one that is told of a moment after the pod that came after all", `{apiVersion: apps/v1, kind: StatefulSet, metadata: {uid: w}}`, anEvent{"w", true}, "just before", true, ""},
+		{"not by one before the pod that came after all", `{apiVersion: apps/v1, kind: StatefulSet, metadata: {uid: w}}`, anEvent{"w", true}, "after", true, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			now := time.Unix(1000, 0)
 			w, _ := workloadOf(live(t, test.text))
 			memory := newPodMemory()
-			if !test.later {
-				memory.note(pod, now.Add(-2*time.Second))
-			}
+			memory.note(pod, now.Add(map[string]time.Duration{"": -time.Minute, "just before": -2 * time.Second, "after": 0}[test.came]))
 			if test.event.about != "" {
 				event := &corev1.Event{Reason: failedCreate, Message: "told"}
 				event.InvolvedObject.UID = test.event.about
 				memory.warned(event, test.event.live, now.Add(-time.Second))
-			}
-			if test.later {
-				memory.note(pod, now)
 			}
 			var current []*corev1.Pod
 			if test.current {
@@ -236,6 +236,7 @@ func TestWhatIsWrongWithAClaimIsSaid(t *testing.T) {
 		{"nobody makes its volume", claimState{class: "fast", provisioner: "x/y"}, manifests.Unhealthy, "its provisioner x/y has not answered"},
 		{"somebody makes its volume", claimState{class: "fast", provisioner: "x/y", answered: true}, manifests.Progressing, "at work"},
 		{"its volume cannot be made", claimState{class: "fast", provisioner: "x/y", answered: true, warning: "no space"}, manifests.Unhealthy, "no space"},
+		{"its volume takes long", claimState{class: "fast", provisioner: "x/y", answered: true, warning: "rpc error: code = DeadlineExceeded desc = context deadline exceeded"}, manifests.Progressing, "at work"},
 		{"its class makes none", claimState{class: "fast", provisioner: "kubernetes.io/no-provisioner"}, manifests.Unhealthy, "makes no volumes"},
 		{"its volume is lost", claimState{class: "fast", phase: "Lost"}, manifests.Unhealthy, "lost"},
 		{"it is bound by now", claimState{class: "fast", phase: "Bound"}, manifests.Progressing, ""},

@@ -75,7 +75,7 @@ func (s sight) health() finding {
 		}
 	}
 	switch {
-	case s.mount.message != "" && !everRan(s.pod):
+	case s.mount.message != "" && !everRan(s.pod) && !hasVolumes(s.pod):
 		return s.unmounted()
 	case s.probe.message != "" && waiting.Reason == "":
 		return waitsFor("Unhealthy", s.where(s.probe.container)+": "+s.probe.message)
@@ -144,6 +144,17 @@ func (s sight) unmounted() finding {
 		return found
 	}
 	return s.after(unmountableFor, s.mount.first, found)
+}
+
+// hasVolumes tells a pod whose volumes are mounted, as its sandbox is made after that: its images may still be pulled.
+// (https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-has-network)
+func hasVolumes(pod *corev1.Pod) bool {
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == corev1.PodReadyToStartContainers && condition.Status == corev1.ConditionTrue {
+			return true
+		}
+	}
+	return pod.Status.PodIP != ""
 }
 
 func (s sight) where(container string) string {

@@ -3,10 +3,13 @@ package cluster
 import (
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/belay-gitops/belay/manifests"
+	"github.com/belay-gitops/belay/sync/health"
 )
 
 func waiting(reason string) corev1.ContainerStatus {
@@ -17,6 +20,13 @@ func waiting(reason string) corev1.ContainerStatus {
 
 func ended(code int32) corev1.ContainerState {
 	return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: "Error"}}
+}
+
+// failedAfter is a failure after some time.
+func failedAfter(time time.Duration) corev1.ContainerState {
+	state, began := ended(1), metav1.Unix(1000, 0)
+	state.Terminated.StartedAt, state.Terminated.FinishedAt = began, metav1.NewTime(began.Add(time))
+	return state
 }
 
 func running() corev1.ContainerStatus {
@@ -87,6 +97,55 @@ func TestPodHealth(t *testing.T) {
 	}
 }
 
+// A Pod by itself fails for the same reasons as one behind a workload, and its command is told without secrets.
+func TestAPodByItselfIsJudgedLikeThoseBehindWorkloads(t *testing.T) {
+	for _, test := range []struct {
+		name, status string
+		want         manifests.Condition
+		says         string
+	}{
+		{"a registry that limits", `{phase: Pending, containerStatuses: [{name: c, image: x, imageID: "", state: {waiting: {reason: ImagePullBackOff, message: "429 Too Many Requests"}}}]}`, manifests.Progressing, "429"},
+		{"no such image", `{phase: Pending, containerStatuses: [{name: c, image: x, state: {waiting: {reason: ImagePullBackOff, message: "no such image"}}}]}`, manifests.Unhealthy, "no such image"},
+		{"a command that holds a secret", `{phase: Pending, containerStatuses: [{name: c, image: x, state: {waiting: {reason: CreateContainerError, message: "run hunter2: not found"}}}]}`, manifests.Unhealthy, "run ***: not found"},
+		{"a crash an hour after another", `{phase: Running, containerStatuses: [{name: c, image: x, restartCount: 1, state: {terminated: {exitCode: 3, startedAt: "2026-01-01T00:00:00Z", finishedAt: "2026-01-01T01:00:00Z"}}, lastState: {terminated: {exitCode: 3}}}]}`, manifests.Progressing, "is not ready"},
+		{"one that is not restarted", `{phase: Running, containerStatuses: [{name: c, image: x, state: {terminated: {exitCode: 3}}}]}`, manifests.Unhealthy, "exit code 3"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			text := crashingPod
+			if test.name == "one that is not restarted" {
+				text = strings.Replace(text, "containers: [", "restartPolicy: Never, containers: [", 1)
+			}
+			u := live(t, strings.TrimSuffix(text, "}")+", status: "+test.status+"}")
+			c, _ := reading(t, crashingPod, dbSecret)
+			p := &corev1.Pod{}
+			if err := fromMap(u.Object, p); err != nil {
+				t.Fatal(err)
+			}
+			w, _ := workloadOf(u)
+			at := look{Objects: &Objects{cluster: c}, closely: true}
+			got := at.behind(t.Context(), w, podsOf{pods: []*corev1.Pod{p}, memory: newPodMemory()}, health.Of(u, health.Rules{}))
+			if got.Condition != test.want || !strings.Contains(got.Message, test.says) || strings.Contains(got.Message, "hunter2") {
+				t.Errorf("got %+v", got)
+			}
+			if atRest := health.Of(u, health.Rules{}); strings.Contains(atRest.Message, "hunter2") {
+				t.Errorf("at rest: got %+v", atRest)
+			}
+		})
+	}
+}
+
+func TestACommandIsNotToldWhileItIsWaitedFor(t *testing.T) {
+	c := saying("CreateContainerError", `exec "run hunter2": context deadline exceeded`)
+	for _, s := range []sight{{}, {revision: revisionNote{started: map[string]bool{"c": true}}}} {
+		s.pod = &corev1.Pod{Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{c}}}
+		s.pod.Name = "cart-1"
+		want := "pod cart-1, container c: context deadline exceeded"
+		if got := podHealth(s); got.Condition != manifests.Progressing || got.Message != want {
+			t.Errorf("got %+v", got.Health)
+		}
+	}
+}
+
 func TestAContainerCrashesWhenItFailsAgainAndAgain(t *testing.T) {
 	failing := corev1.ContainerStatus{Name: "c", State: ended(1)}
 	for _, test := range []struct {
@@ -99,6 +158,8 @@ func TestAContainerCrashesWhenItFailsAgainAndAgain(t *testing.T) {
 		{"not when it failed after it had ended well", after(failing, 1, ended(0)), false},
 		{"not when it ended well after it had failed", after(corev1.ContainerStatus{State: ended(0)}, 1, ended(1)), false},
 		{"when it failed twice in a row", after(failing, 1, ended(137)), true},
+		{"not when the failure before is an hour ago", after(corev1.ContainerStatus{Name: "c", State: failedAfter(time.Hour)}, 1, ended(1)), false},
+		{"when it failed after a minute", after(corev1.ContainerStatus{Name: "c", State: failedAfter(time.Minute)}, 1, ended(1)), true},
 		{"not when it waits for the first restart", waiting("CrashLoopBackOff"), false},
 		{"when it waits after a failure", after(waiting("CrashLoopBackOff"), 1, ended(1)), true},
 		{"not when it waits for something else", after(waiting("ContainerCreating"), 5, ended(1)), false},

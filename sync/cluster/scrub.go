@@ -14,14 +14,23 @@ const longestLine = 200
 // secretly matches the names that people give what nobody is to read.
 const secretly = `(?:pass(?:word|wd|phrase)?|pwd|secret|token|credential|api[-_]?key|access[-_]?key|private[-_]?key|auth(?:orization)?|cookie|session|signature|dsn)`
 
+// login matches what stands before the host in a URL, also where people have not encoded it: after a colon, what begins
+// with another thing than a port.
+const login = `(?:[^\s/?#"'<>]*|[^\s/?#"'<>:@]*:(?:\d*[^\s"'<>/\d@]|/)[^\s"'<>]*)`
+
+// quoted matches a value in quotes that may be escaped, be a literal of Python's, or never end.
+const quoted = `\\+"[^"]*"?|\\+'[^']*'?|[bru]?"(?:[^"\\]|\\.)*"?|[bru]?'(?:[^'\\]|\\.)*'?`
+
 var (
 	secretName  = regexp.MustCompile(`(?i)` + secretly + `|key|(?:^|_)(?:pass|cert|sig|salt|pin)(?:_|$)`)
 	pem         = regexp.MustCompile(`(?s)-----BEGIN .*?(?:-----END [^-]*-----|$)`)
-	userinfo    = regexp.MustCompile(`(?i)\b([a-z][a-z0-9+.-]*://)[^\s/?#"'<>]*@`)
+	userinfo    = regexp.MustCompile(`(?i)\b([a-z][a-z0-9+.-]*://)` + login + `@`)
 	credentials = regexp.MustCompile(`(?i)\b(bearer|basic|digest|negotiate|apikey)(\s+|%20)[^\s"',;]{4,}`)
 	jwt         = regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)*`)
 	flagged     = regexp.MustCompile(`(?i)(--?[\w.-]*(?:` + secretly + `|key)[\w.-]*)\s+("[^"]*"|'[^']*'|[^\s"'-]\S*)`)
-	keyed       = regexp.MustCompile(`(?i)([\w.-]*(?:` + secretly + `|key)[\w.-]*\\?["']?\s*(?:=>|[=:])\s*)(\\?"(?:[^"\\]|\\[^"])*\\?"|'[^']*'|[^\s,;&"'}\])]+)`)
+	keyed       = regexp.MustCompile(`(?i)([\w.-]*(?:` + secretly + `|key)[\w.-]*\\*["']?\s*(?:=>|[=:]|%3[ad])\s*)(` + quoted + `|[^\s,;&"'}\])]+)`)
+	element     = regexp.MustCompile(`(?i)(<[\w:.-]*(?:` + secretly + `|key)[\w:.-]*>)[^<]+`)
+	inSQL       = regexp.MustCompile(`(?i)\b((?:password|identified\b[^'"]*\bby)\s+)(?:` + quoted + `)`)
 	run         = regexp.MustCompile(`[A-Za-z0-9+/_=-]{24,}`)
 	word        = regexp.MustCompile(`^\w+$`)
 )
@@ -54,7 +63,9 @@ func scrubPatterns(text string) string {
 	text = credentials.ReplaceAllString(text, "${1} "+masked)
 	text = jwt.ReplaceAllString(text, masked)
 	text = flagged.ReplaceAllString(text, "${1} "+masked)
-	text = keyed.ReplaceAllString(text, "${1}"+masked)
+	for _, pattern := range []*regexp.Regexp{keyed, element, inSQL} {
+		text = pattern.ReplaceAllString(text, "${1}"+masked)
+	}
 	return run.ReplaceAllStringFunc(text, maskRandom)
 }
 

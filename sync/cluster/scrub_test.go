@@ -41,6 +41,16 @@ func TestNothingSecretIsLeftOfALine(t *testing.T) {
 		{"JSON", `{"level":"fatal","apiKey":"abc","msg":"no"}`, nil, `{"level":"fatal","apiKey":***,"msg":"no"}`},
 		{"JSON in a string", `"{\"token\":\"abc\",\"a\":1}"`, nil, `"{\"token\":***,\"a\":1}"`},
 		{"a query", "GET /x?access_token=abc&page=2", nil, "GET /x?access_token=***&page=2"},
+		{"a quote in a quoted value", `password: "hun\"ter2", level: info`, nil, `password: ***, level: info`},
+		{"a quote that nothing ends", `password="hunter2 and more`, nil, `password=***`},
+		{"a Python literal", `{'password': b'hunter2', 'level': u'info'}`, nil, `{'password': ***, 'level': u'info'}`},
+		{"single quotes in a string", `'{\'password\': \'hunter2\'}'`, nil, `'{\'password\': ***}'`},
+		{"JSON in a string in a string", `{\\\"token\\\":\\\"abc\\\",\\\"a\\\":1}`, nil, `{\\\"token\\\":***,\\\"a\\\":1}`},
+		{"an encoded query", "GET /login?next=%2Fx%3Faccess_token%3Dabc%26page%3D2", nil, "GET /login?next=%2Fx%3Faccess_token%3D***"},
+		{"XML", "<auth><password>hunter2</password></auth>", nil, "<auth><password>***</password></auth>"},
+		{"SQL", "ALTER USER app WITH PASSWORD 'hun ter2' VALID", nil, "ALTER USER app WITH PASSWORD *** VALID"},
+		{"a password in a URL that is not encoded", `parse "postgres://app:s3#cr/3t@db:5432/shop": invalid port`, nil, `parse "postgres://***@db:5432/shop": invalid port`},
+		{"an image with a digest", "pull oci://r.example.org:5000/a/b@sha256:12 failed", nil, "pull oci://r.example.org:5000/a/b@sha256:12 failed"},
 		{"an option", "running app --db-password hunter2 --level info", nil, "running app --db-password *** --level info"},
 		{"colours and control characters", "\x1b[31mfatal\x1b[0m:\tno\x00t\u202e today\r", nil, "fatal: no t today"},
 		{"colours in a value", "hun\x1b[1mter2", []string{"hunter2"}, "***"},
@@ -82,7 +92,7 @@ func TestWhatIsSecretInAPodIsFoundEverywhere(t *testing.T) {
 		initContainers: [{name: i, envFrom: [{secretRef: {name: from}}, {configMapRef: {name: plain}}]}],
 		containers: [{name: c, args: [--token, abcdefgh, "--api-key=ijklmnop", --level=info], env: [
 			{name: A, valueFrom: {secretKeyRef: {name: env, key: k}}}, {name: DB_PASSWORD, value: literal1}, {name: LEVEL, value: visible},
-			{name: DATABASE_URL, value: "postgres://u:inurl99@db/x"}]}],
+			{name: DATABASE_URL, value: "postgres://u:inurl99@db/x"}, {name: BROKER, value: "amqp://u:in#url/77@mq/x"}]}],
 		volumes: [{name: v, secret: {secretName: volume}}, {name: p, projected: {sources: [{secret: {name: projected}}, {configMap: {name: plain}}]}}]}}`).Object, p); err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +101,7 @@ func TestWhatIsSecretInAPodIsFoundEverywhere(t *testing.T) {
 		t.Error(diff)
 	}
 	got := literals(p)
-	for value, want := range map[string]bool{"literal1": true, "inurl99": true, "abcdefgh": true, "ijklmnop": true, "visible": false, "info": false} {
+	for value, want := range map[string]bool{"literal1": true, "inurl99": true, "in#url/77": true, "abcdefgh": true, "ijklmnop": true, "visible": false, "info": false} {
 		if slices.Contains(got, value) != want {
 			t.Errorf("%s: got %t, in %q", value, !want, got)
 		}

@@ -80,7 +80,7 @@ func literals(pod *corev1.Pod) (values []string) {
 	return values
 }
 
-var inURL = regexp.MustCompile(`(?i)\b[a-z][a-z0-9+.-]*://([^\s/?#"'<>]*)@`)
+var inURL = regexp.MustCompile(`(?i)\b[a-z][a-z0-9+.-]*://(` + login + `)@`)
 
 // passwordsIn are the passwords in the URLs of a text.
 func passwordsIn(text string) (values []string) {

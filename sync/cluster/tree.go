@@ -20,6 +20,8 @@ type Branch struct {
 	Health manifests.Health
 	// Outdated tells a ReplicaSet or pod of an earlier template than its workload's.
 	Outdated bool
+	// Unread tells an object that was not to be seen: nothing is known of it.
+	Unread   bool
 	Branches []Branch
 }
 

@@ -47,7 +47,7 @@ func (c claimState) trouble() (trouble string, lasting bool) {
 		return fmt.Sprintf("there is no StorageClass %s", c.class), true
 	case c.class == "":
 		return "it names no StorageClass, there is no default one, and no volume fits", true
-	case c.warning != "":
+	case c.warning != "" && !passing.MatchString(c.warning):
 		return fmt.Sprintf("StorageClass %s: %s", c.class, c.warning), true
 	case c.provisioner == "kubernetes.io/no-provisioner":
 		return fmt.Sprintf("StorageClass %s makes no volumes, and none that is there fits", c.class), true

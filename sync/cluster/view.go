@@ -17,7 +17,6 @@ import (
 
 	"github.com/belay-gitops/belay/manifests"
 	"github.com/belay-gitops/belay/sync/api/v1alpha1"
-	"github.com/belay-gitops/belay/sync/health"
 )
 
 // View is what a person sees of a Sync's objects and of what is there on their behalf, with his own rights: lists, and
@@ -26,17 +25,18 @@ type View struct {
 	sources []*viewSource
 	sync    *viewSource
 	roots   func(live []*unstructured.Unstructured) []manifests.ID
-	rules   health.Rules
+	objects *Objects
 }
 
 // viewSource is one kind in one namespace, or in all where it is cluster-scoped.
 type viewSource struct {
 	what     string
+	of       manifests.ID // group, kind and namespace
 	resource dynamic.ResourceInterface
 	labels   string // selectors
 	fields   string
 	version  string                                   // of the list that known began with
-	known    map[types.UID]*unstructured.Unstructured // nil where it may not be read
+	known    map[types.UID]*unstructured.Unstructured // nil where it cannot be read
 }
 
 // View prepares a view of a release's objects. Kinds that the cluster does not have are left out.
@@ -88,7 +88,7 @@ func (o *Objects) seeBehind(wanted map[manifests.ID]string, namespace string) {
 }
 
 func (o *Objects) view(wanted map[manifests.ID]string) (*View, error) {
-	view := &View{rules: o.rules}
+	view := &View{objects: o}
 	for _, id := range slices.SortedFunc(maps.Keys(wanted), manifests.ID.Compare) {
 		mapping, err := o.cluster.mapper.RESTMapping(id.GroupKind())
 		if meta.IsNoMatchError(err) {
@@ -101,7 +101,7 @@ func (o *Objects) view(wanted map[manifests.ID]string) (*View, error) {
 		if id.Namespace != "" {
 			what += " of namespace " + id.Namespace
 		}
-		view.sources = append(view.sources, &viewSource{what: what, resource: o.resource(mapping, id.Namespace), labels: wanted[id]})
+		view.sources = append(view.sources, &viewSource{what: what, of: id, resource: o.resource(mapping, id.Namespace), labels: wanted[id]})
 	}
 	syncs := v1alpha1.GroupVersion.WithResource("syncs")
 	view.sync = &viewSource{
@@ -120,22 +120,23 @@ func (v *View) Read(ctx context.Context) error {
 }
 
 func (s *viewSource) read(ctx context.Context) error {
-	s.known = map[types.UID]*unstructured.Unstructured{}
+	s.known = nil
+	known := map[types.UID]*unstructured.Unstructured{}
 	options := metav1.ListOptions{LabelSelector: s.labels, FieldSelector: s.fields, Limit: 500}
 	for {
 		list, err := s.resource.List(ctx, options)
 		if apierrors.IsForbidden(err) {
-			s.known = nil
 			return &Error{Reason: "Forbidden", Detail: "you may not list " + s.what}
 		}
 		if err != nil {
 			return describe("listing "+s.what, "", err)
 		}
 		for i := range list.Items {
-			s.known[list.Items[i].GetUID()] = &list.Items[i]
+			known[list.Items[i].GetUID()] = &list.Items[i]
 		}
 		s.version = list.GetResourceVersion()
 		if options.Continue = list.GetContinue(); options.Continue == "" {
+			s.known = known
 			return nil
 		}
 	}
@@ -217,8 +218,11 @@ func (s *viewSource) take(event watch.Event) bool {
 	return true
 }
 
-// Sync is the Sync itself; nil where it is gone.
-func (v *View) Sync() (*v1alpha1.Sync, error) {
+// Sync is the Sync itself; as it is known where it cannot be listed, and nil where it is gone.
+func (v *View) Sync(known *v1alpha1.Sync) (*v1alpha1.Sync, error) {
+	if v.sync.known == nil {
+		return known, nil
+	}
 	for _, object := range v.sync.known {
 		sync := &v1alpha1.Sync{}
 		return sync, fromMap(object.Object, sync)
@@ -229,8 +233,21 @@ func (v *View) Sync() (*v1alpha1.Sync, error) {
 // Tree is the release's objects with what is there on their behalf, as they are now.
 func (v *View) Tree() []Branch {
 	var live []*unstructured.Unstructured
+	unread := map[manifests.ID]string{}
 	for _, source := range v.sources {
 		live = slices.AppendSeq(live, maps.Values(source.known))
+		if source.known == nil {
+			unread[source.of] = source.what
+		}
 	}
-	return grow(v.roots(live), live, v.rules)
+	tree := grow(v.roots(live), live, v.objects.rules)
+	for i := range tree {
+		found := &tree[i].Health
+		what, is := unread[manifests.ID{Group: found.ID.Group, Kind: found.ID.Kind, Namespace: found.ID.Namespace}]
+		if is {
+			*found, tree[i].Unread = manifests.Health{ID: found.ID, Condition: manifests.Unknown, Message: "the " + what + " could not be read"}, true
+		}
+		*found = v.objects.ignored(*found)
+	}
+	return tree
 }

@@ -3,6 +3,8 @@ package health
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"regexp/syntax"
 	"strings"
 	gosync "sync"
 
@@ -26,8 +28,13 @@ const costLimit = 200_000
 // memberCost is what one call of our own functions costs: they look through all conditions, or along a path.
 const memberCost = 50
 
-// unbounded are functions whose result may be far larger than what they are given, which is counted too late.
-var unbounded = []string{"replace", "format"}
+// unbounded are functions whose result may be far larger than what they are given, or that look for one long text in
+// another letter by letter. Both are counted too late.
+var unbounded = []string{"replace", "format", "indexOf", "lastIndexOf"}
+
+// longestMatched is how long a text may be that a pattern of one letter is matched with, in bytes; one of ten letters
+// matches a tenth of that.
+const longestMatched = 4 << 20
 
 // environment is what expressions see: the object, its top-level fields under their own names, and
 //
@@ -37,7 +44,7 @@ var unbounded = []string{"replace", "format"}
 //	number('status.n')    a field as an integer, 0 where there is none
 var environment = gosync.OnceValues(func() (*cel.Env, error) {
 	return cel.NewEnv(
-		cel.OptionalTypes(), cel.CrossTypeNumericComparisons(true), ext.Sets(), ext.Strings(),
+		cel.OptionalTypes(), cel.CrossTypeNumericComparisons(true), ext.Strings(), // without sets, which compare all with all
 		ext.Lists(ext.ListsVersion(1)), // without lists.range, which makes lists of any length
 		cel.Variable("object", cel.DynType), cel.Variable("metadata", cel.DynType), cel.Variable("spec", cel.DynType),
 		cel.Variable("status", cel.DynType), cel.Variable("data", cel.DynType),
@@ -90,7 +97,9 @@ func compile(text string, result *cel.Type) (expression, error) {
 	if err := checkBounded(checked); err != nil {
 		return expression{}, err
 	}
-	program, err := env.Program(checked, cel.CostLimit(costLimit), cel.CostTrackerOptions(
+	matches := patterns{}
+	program, err := env.Program(checked, cel.CostLimit(costLimit), cel.OptimizeRegex(matches.bounded()), cel.CostTrackerOptions(
+		interpreter.OverloadCostTracker("matches_string", matches.costs), interpreter.OverloadCostTracker("matches", matches.costs),
 		interpreter.OverloadCostTracker("object_condition", memberCosts),
 		interpreter.OverloadCostTracker("object_text", memberCosts),
 		interpreter.OverloadCostTracker("object_number", memberCosts)))
@@ -102,12 +111,60 @@ func memberCosts([]ref.Val, ref.Val) *uint64 {
 	return &cost
 }
 
+// patterns are those of an expression's matches(), with their states: how long it takes grows with them as well as with
+// the text, and CEL would count the text alone, when it is done.
+type patterns map[string]int
+
+func (p patterns) bounded() *interpreter.RegexOptimization {
+	return &interpreter.RegexOptimization{Function: "matches", RegexIndex: 1, Factory: p.matching}
+}
+
+// costs is what one match costs: a hundred steps of it are a unit.
+func (p patterns) costs(args []ref.Val, _ ref.Val) *uint64 {
+	text, _ := args[0].Value().(string)
+	pattern, _ := args[1].Value().(string)
+	cost := uint64(1 + len(text)*p[pattern]/100)
+	return &cost
+}
+
+func (p patterns) matching(call interpreter.InterpretableCall, pattern string) (interpreter.InterpretableCall, error) {
+	parsed, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return nil, err
+	}
+	states, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		return nil, err
+	}
+	compiled, err := regexp.Compile(pattern)
+	if err != nil {
+		return nil, err
+	}
+	p[pattern] = len(states.Inst)
+	longest := longestMatched / len(states.Inst)
+	return interpreter.NewCall(call.ID(), call.Function(), call.OverloadID(), call.Args(), func(values ...ref.Val) ref.Val {
+		text, ok := values[0].Value().(string)
+		if !ok {
+			return types.NoSuchOverloadErr()
+		}
+		if len(text) > longest {
+			return types.NewErr("a text of more than %d bytes is not matched with this pattern", longest)
+		}
+		return types.Bool(compiled.MatchString(text))
+	}), nil
+}
+
 // checkBounded refuses what could take all memory before its cost is counted.
 func checkBounded(checked *cel.Ast) error {
 	root := ast.NavigateAST(checked.NativeRep())
 	for _, name := range unbounded {
 		if len(ast.MatchDescendants(root, ast.FunctionMatcher(name))) > 0 {
-			return fmt.Errorf("%s cannot be used here: what it gives may be of any size", name)
+			return fmt.Errorf("%s cannot be used here: it may take any time or memory", name)
+		}
+	}
+	for _, call := range ast.MatchDescendants(root, ast.FunctionMatcher("matches")) {
+		if args := call.AsCall().Args(); args[len(args)-1].Kind() != ast.LiteralKind {
+			return errors.New("matches takes a pattern in quotes, and nothing else")
 		}
 	}
 	for _, call := range ast.MatchDescendants(root, ast.FunctionMatcher("join")) {

@@ -105,6 +105,47 @@ func TestAnExpressionWhoseResultMayBeOfAnySizeIsRefused(t *testing.T) {
 	}
 }
 
+// What is slow by itself, and counted only when it is done, has to be bounded before.
+func TestNoFunctionTakesLongByItself(t *testing.T) {
+	const n = 300_000
+	u, list := live(t, aDatabase), make([]any, n)
+	for i := range list {
+		list[i] = int64(i)
+	}
+	u.Object["status"] = map[string]any{"text": strings.Repeat("a", n), "short": strings.Repeat("a", 1000), "part": strings.Repeat("a", n/2) + "b", "list": list}
+	for _, text := range []string{
+		"status.text.matches('(a?b?){500}c')", "status.text.matches(status.part)", "status.list.all(n, status.short.matches('(a?b?){500}c') || n >= 0)", "status.text.indexOf(status.part) > 0",
+		"status.text.lastIndexOf(status.part) > 0", "sets.contains(status.list, status.list)", "sets.intersects(status.list, [-1])",
+		"sets.equivalent(status.list, status.list)", "status.list == status.list", "status.text.contains(status.part)",
+	} {
+		e, err := compile(text, cel.BoolType)
+		if err != nil {
+			continue // it is refused
+		}
+		begin := time.Now()
+		e.holds(variables(u))
+		if took := time.Since(begin); took > 2*time.Second {
+			t.Errorf("%s took %s", text, took)
+		}
+	}
+}
+
+func TestAPatternIsMatched(t *testing.T) {
+	for text, want := range map[string]bool{
+		"'v12-a'.matches('^v[0-9]+-')": true, "'v-a'.matches('^v[0-9]+-')": false, "matches('ab', 'b$')": true,
+	} {
+		e, err := compile(text, cel.BoolType)
+		if err != nil || e.holds(variables(live(t, aDatabase))) != want {
+			t.Errorf("%s: %v, want %t", text, err, want)
+		}
+	}
+	for _, text := range []string{"'a'.matches('(')", "'a'.matches(kind)"} {
+		if _, err := compile(text, cel.BoolType); err == nil {
+			t.Errorf("%s is taken", text)
+		}
+	}
+}
+
 func TestManyCallsOfOurOwnFunctionsAreCutOff(t *testing.T) {
 	u := live(t, aDatabase)
 	list := make([]any, 1000)

@@ -79,7 +79,7 @@ func stuckContainer(u *unstructured.Unstructured) (manifests.Health, bool) {
 		code := numberOf(c, "state.terminated.exitCode")
 		switch {
 		case hopeless[reason]:
-			return failed(reason, fmt.Sprintf("container %s: %s", name, textOf(c, "state.waiting.message"))), true
+			return failed(reason, fmt.Sprintf("container %s: %s", name, waitsBecause(c))), true
 		case crashes(c):
 			message := fmt.Sprintf("container %s: exit code %d, restarts: %d", name,
 				numberOf(c, "lastState.terminated.exitCode"), numberOf(c, "restartCount"))
@@ -89,6 +89,14 @@ func stuckContainer(u *unstructured.Unstructured) (manifests.Health, bool) {
 		}
 	}
 	return manifests.Health{}, false
+}
+
+// waitsBecause is why a container waits. What could not be run is not told: the command may have secrets filled in.
+func waitsBecause(c map[string]any) string {
+	if reason := textOf(c, "state.waiting.reason"); reason == "CreateContainerError" || reason == "RunContainerError" {
+		return "it cannot be run"
+	}
+	return textOf(c, "state.waiting.message")
 }
 
 // crashLoop is the kubelet's word for a container that keeps failing.

@@ -76,7 +76,7 @@ func isComplete(u *unstructured.Unstructured) bool {
 			return false
 		}
 	}
-	return want > 0
+	return true
 }
 
 // pausedDeployment is the verdict on a Deployment that is paused: with all its pods of the newest template there is nothing
@@ -121,13 +121,13 @@ func statefulSet(u *unstructured.Unstructured) manifests.Health {
 	partition := numberOf(u.Object, "spec.updateStrategy.rollingUpdate.partition")
 	updated := numberOf(u.Object, "status.updatedReplicas")
 	current, update := textOf(u.Object, "status.currentRevision"), textOf(u.Object, "status.updateRevision")
-	if partition == 0 && current == update {
-		return healthy // updatedReplicas is not counted once the revisions are one
+	if current == update {
+		updated = max(updated, numberOf(u.Object, "status.currentReplicas"))
 	}
 	if short, ok := awaited(count{updated, want - partition, "of the newest template"}); ok {
 		return short
 	}
-	if partition == 0 {
+	if partition == 0 && current != update {
 		return progressing("", "its pods are of the newest template, and its controller has not said that it is done")
 	}
 	return healthy
