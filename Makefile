@@ -26,7 +26,7 @@ test: build
 	bin/belay-cluster prepare $(if $(ROOT),--node=real)
 	$(if $(ROOT),BELAY_REQUIRE=docker-registry )$(MAKE) unit
 	@bin/belay-cluster check --node=real || echo "left out, for want of the above: TestRealNode"
-	$(GO) test -count=1 -timeout 45m ./e2e
+	$(GO) test -count=1 -timeout 60m ./e2e
 	cd e2e/cluster && $(GO) test -count=1 -timeout 30m ./...
 
 # make test kills it 40 times. SEED repeats a run, as far as the machine lets it.
