@@ -57,6 +57,12 @@ func (s *script) polls(t *testing.T) int {
 // requestsOf reads how many requests an agent has made to the API server.
 func requestsOf(t *testing.T, address string) int {
 	t.Helper()
+	return metricOf(t, address, "rest_client_requests_total{")
+}
+
+// metricOf reads what an agent's metrics that begin so come to.
+func metricOf(t *testing.T, address, prefix string) int {
+	t.Helper()
 	answer, err := http.Get("http://" + address + "/metrics")
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +70,7 @@ func requestsOf(t *testing.T, address string) int {
 	defer answer.Body.Close()
 	total, found := 0, false
 	for lines := bufio.NewScanner(io.LimitReader(answer.Body, 4<<20)); lines.Scan(); {
-		if !strings.HasPrefix(lines.Text(), "rest_client_requests_total{") {
+		if !strings.HasPrefix(lines.Text(), prefix) {
 			continue
 		}
 		fields := strings.Fields(lines.Text())
@@ -75,7 +81,7 @@ func requestsOf(t *testing.T, address string) int {
 		total, found = total+int(count), true
 	}
 	if !found {
-		t.Fatal("the agent does not count its requests")
+		t.Fatalf("the agent has no metric %s", prefix)
 	}
 	return total
 }

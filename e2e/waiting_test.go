@@ -4,15 +4,11 @@
 package e2e
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 )
@@ -156,20 +152,5 @@ func (s *script) verdictAfterChange(t *testing.T, i int) time.Duration {
 // goroutinesOf reads how many goroutines an agent has.
 func goroutinesOf(t *testing.T, address string) int {
 	t.Helper()
-	answer, err := http.Get("http://" + address + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	for lines := bufio.NewScanner(io.LimitReader(answer.Body, 4<<20)); lines.Scan(); {
-		if text, is := strings.CutPrefix(lines.Text(), "go_goroutines "); is {
-			count, err := strconv.Atoi(text)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return count
-		}
-	}
-	t.Fatal("the agent does not count its goroutines")
-	return 0
+	return metricOf(t, address, "go_goroutines ")
 }

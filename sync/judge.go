@@ -157,7 +157,7 @@ func tallyOf(reports []manifests.Health, failing map[manifests.ID]time.Duration)
 	awaited := false
 	for _, report := range reports {
 		t.turns(report.Again)
-		isWorkload := workloads[report.ID.GroupKind()]
+		isWorkload := manifests.IsWorkload(report.ID.GroupKind())
 		awaited = awaited || isWorkload && !report.Good() && !report.Bad()
 		switch {
 		case report.Bad() && isWorkload:
@@ -202,17 +202,6 @@ func (t tally) open(reason, message string, wait time.Duration) Verdict {
 // allHealthy tells whether nothing is awaited.
 func allHealthy(reports []manifests.Health) bool {
 	return !slices.ContainsFunc(reports, func(h manifests.Health) bool { return !h.Good() })
-}
-
-// workloads are the kinds with pods of their own. What they say of a failure is last.
-var workloads = map[schema.GroupKind]bool{
-	{Kind: "Pod"}:                        true,
-	{Kind: "ReplicationController"}:      true,
-	{Group: "apps", Kind: "Deployment"}:  true,
-	{Group: "apps", Kind: "StatefulSet"}: true,
-	{Group: "apps", Kind: "DaemonSet"}:   true,
-	{Group: "apps", Kind: "ReplicaSet"}:  true,
-	{Group: "batch", Kind: "Job"}:        true,
 }
 
 // followers are kinds that become healthy because others do: what holds them up is told of those.

@@ -207,7 +207,7 @@ const muteFor = 30 * time.Second
 // muteFor. Begun is the reports on what of the release has been written.
 func (c *course) answered(reports, begun []manifests.Health, now time.Time) []manifests.Health {
 	awaited := slices.ContainsFunc(begun, func(h manifests.Health) bool {
-		return workloads[h.ID.GroupKind()] && !h.Good() && !h.Bad()
+		return manifests.IsWorkload(h.ID.GroupKind()) && !h.Good() && !h.Bad()
 	})
 	answered := slices.Clone(reports)
 	for i, report := range reports {

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // How long the API server may refuse a workload's pods before that fails the release, by this process's clock.
@@ -65,14 +64,9 @@ func (w workload) refused(current int) string {
 	default:
 		return ""
 	}
-	conditions, _, _ := unstructured.NestedSlice(w.object.Object, "status", "conditions")
-	for _, c := range conditions {
-		condition, _ := c.(map[string]any)
-		if message, ok := condition["message"].(string); ok && condition["type"] == "ReplicaFailure" && condition["status"] == "True" {
-			return message
-		}
-	}
-	return ""
+	failure, _ := trueCondition(w.object, "ReplicaFailure")
+	message, _ := failure["message"].(string)
+	return message
 }
 
 // refusal is what the API server has against a workload's pods, if anything.

@@ -235,7 +235,7 @@ func progressing(reason, message string) manifests.Health {
 func namespacesOf(ids []manifests.ID) map[string]bool {
 	namespaces := map[string]bool{}
 	for _, id := range ids {
-		if workloadKinds[id.GroupKind()] {
+		if manifests.IsWorkload(id.GroupKind()) {
 			namespaces[id.Namespace] = true
 		}
 	}

@@ -17,7 +17,6 @@ import (
 const claimUnbound = "ClaimUnbound"
 
 var (
-	podsResource   = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
 	claimsResource = schema.GroupVersionResource{Version: "v1", Resource: "persistentvolumeclaims"}
 	classResource  = schema.GroupVersionResource{Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"}
 )
@@ -143,12 +142,12 @@ func classOf(claim *unstructured.Unstructured) string {
 
 // wholePod reads a pod with its spec, of which the watches keep nothing.
 func (c *Cluster) wholePod(ctx context.Context, pod *corev1.Pod) (*corev1.Pod, error) {
-	u, err := c.own.Resource(podsResource).Namespace(pod.Namespace).Get(ctx, pod.Name, metav1.GetOptions{})
+	u, err := c.own.Resource(podResource).Namespace(pod.Namespace).Get(ctx, pod.Name, metav1.GetOptions{})
 	if err != nil {
 		return nil, err
 	}
 	if u.GetUID() != pod.UID {
-		return nil, apierrors.NewNotFound(podsResource.GroupResource(), pod.Name)
+		return nil, apierrors.NewNotFound(podResource.GroupResource(), pod.Name)
 	}
 	whole := &corev1.Pod{}
 	return whole, fromMap(u.Object, whole)

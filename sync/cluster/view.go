@@ -61,7 +61,7 @@ func (o *Objects) View(ids []manifests.ID) (*View, error) {
 // releases.
 func (o *Objects) ViewLabelled() (*View, error) {
 	wanted := map[manifests.ID]string{}
-	for k := range workloadKinds {
+	for _, k := range manifests.Workloads() {
 		wanted[manifests.ID{Group: k.Group, Kind: k.Kind, Namespace: o.sync.Namespace}] = o.selector()
 	}
 	o.seeBehind(wanted, o.sync.Namespace)

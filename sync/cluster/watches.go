@@ -301,12 +301,17 @@ func isComplete(job *unstructured.Unstructured) bool { return hasCondition(job, 
 
 // hasCondition tells whether an object has a condition that is True.
 func hasCondition(u *unstructured.Unstructured, name string) bool {
+	_, has := trueCondition(u, name)
+	return has
+}
+
+// trueCondition finds an object's condition of a type, if it is True.
+func trueCondition(u *unstructured.Unstructured, name string) (condition map[string]any, has bool) {
 	conditions, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
 	for _, c := range conditions {
-		condition, _ := c.(map[string]any)
-		if condition["type"] == name && condition["status"] == "True" {
-			return true
+		if condition, _ := c.(map[string]any); condition["type"] == name && condition["status"] == "True" {
+			return condition, true
 		}
 	}
-	return false
+	return nil, false
 }

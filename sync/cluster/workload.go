@@ -11,11 +11,6 @@ import (
 	"github.com/belay-gitops/belay/manifests"
 )
 
-// workloadKinds are the kinds that have pods behind them.
-var workloadKinds = map[kind]bool{
-	pod: true, replicationController: true, deployment: true, statefulSet: true, daemonSet: true, bareReplicaSet: true, job: true,
-}
-
 var (
 	pod                   = kind{Kind: "Pod"}
 	job                   = kind{Group: "batch", Kind: "Job"}
@@ -35,7 +30,7 @@ type workload struct {
 
 func workloadOf(u *unstructured.Unstructured) (workload, bool) {
 	w := workload{object: u, kind: u.GroupVersionKind().GroupKind(), selector: labels.Nothing()}
-	if !workloadKinds[w.kind] {
+	if !manifests.IsWorkload(w.kind) {
 		return workload{}, false
 	}
 	if w.kind == replicationController {
