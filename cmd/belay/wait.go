@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/watch"
@@ -25,6 +26,9 @@ func newWait(flags *genericclioptions.ConfigFlags) *cobra.Command {
 		Use:   "wait SYNC",
 		Short: "Wait until a commit is deployed and healthy, telling what it waits for",
 		Long: `Wait until a commit is deployed and healthy, telling what it waits for.
+
+A Sync does not tell of a commit that changes nothing it reads, unless it is asked to look. So where the status names
+another commit than the one waited for, the agent is asked, as by "belay sync".
 
 Exit codes: 0 it is; 1 it was refused before anything was written, or another error; 2 it was rolled back;
 3 the timeout is over.`,
@@ -60,6 +64,7 @@ type waiter struct {
 	commit string
 	out    io.Writer
 	told   string // the last line printed
+	asked  bool   // the agent to look at the remote
 }
 
 func (w *waiter) what() string {
@@ -94,6 +99,7 @@ func (w *waiter) follow(ctx context.Context) (answered bool, err error) {
 		if answered, err := w.look(sync); answered {
 			return true, err
 		}
+		w.askOnce(ctx, sync)
 		select {
 		case <-ctx.Done():
 			return false, ctx.Err()
@@ -126,11 +132,26 @@ func (w *waiter) look(sync *v1alpha1.Sync) (answered bool, err error) {
 	return true, exit{v.code, fmt.Sprintf("%s is not deployed", w.what())}
 }
 
+// askOnce has the agent look at the remote if it wants another commit. Who may only read Syncs waits for the next poll.
+func (w *waiter) askOnce(ctx context.Context, sync *v1alpha1.Sync) {
+	if w.asked || !verdictOn(sync, w.commit).elsewhere {
+		return
+	}
+	w.asked = true
+	before := sync.DeepCopy()
+	ask(sync, requests{}, time.Now())
+	if err := w.client.Patch(ctx, sync, client.MergeFrom(before)); err != nil {
+		fmt.Fprintf(w.out, "the agent cannot be asked to look now (%s), so this waits for its next poll; a commit that changes nothing of what "+
+			"the Sync reads is not told then\n", apierrors.ReasonForError(err))
+	}
+}
+
 // verdict is what a Sync's status says of a commit.
 type verdict struct {
-	final   bool
-	code    int
-	message string
+	final     bool
+	elsewhere bool // another commit is wanted
+	code      int
+	message   string
 }
 
 // verdictOn reads a status: whether the commit, or with none whatever is wanted, is deployed, refused, or on its way.
@@ -146,19 +167,19 @@ func verdictOn(sync *v1alpha1.Sync, commit string) verdict {
 	case asked || status.ObservedGeneration != sync.Generation || wanted == nil:
 		return verdict{message: strings.TrimSuffix("waiting for the agent's next look; "+message, "; ")}
 	case !strings.HasPrefix(wanted.Commit, commit):
-		return verdict{message: fmt.Sprintf("Git wants %s; %s", wanted.ShortCommit, message)}
+		return verdict{elsewhere: true, message: fmt.Sprintf("Git wants %s; %s", wanted.ShortCommit, message)}
 	}
 	ready := meta.FindStatusCondition(status.Conditions, v1alpha1.Ready)
 	switch {
 	case status.Phase == v1alpha1.Kept && status.Deployed != nil && status.Deployed.Commit == wanted.Commit:
-		return verdict{true, exitOK, message}
+		return verdict{final: true, code: exitOK, message: message}
 	case ready == nil || meta.IsStatusConditionTrue(status.Conditions, v1alpha1.Reconciling):
 		return verdict{message: message}
 	case ready.Reason == string(v1alpha1.RolledBack), ready.Reason == string(v1alpha1.RollbackFailed),
 		status.Phase == v1alpha1.RolledBack && status.Held != nil && status.Held.Commit == wanted.Commit: // and frozen since
-		return verdict{true, exitRolledBack, message}
+		return verdict{final: true, code: exitRolledBack, message: message}
 	case meta.IsStatusConditionTrue(status.Conditions, v1alpha1.Stalled):
-		return verdict{true, exitError, message}
+		return verdict{final: true, code: exitError, message: message}
 	}
 	return verdict{message: message}
 }
