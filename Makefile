@@ -3,6 +3,7 @@
 # make chaos   N=200: kill the agent so often at random moments, and count how often the cluster came out whole
 # make images  N=1000: so many Syncs that share 50 images, and what a registry is asked for them
 # make drill   90 kinds of bad release, each refused and rolled back, and how long that takes; good releases under noise
+# make bench   what belay costs: seconds, requests, CPU, memory and bytes from Git, beside its targets and a floor
 # make build   bin/belay and bin/belay-cluster
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -49,6 +50,18 @@ drill: build
 	bin/belay-cluster prepare $(if $(ROOT),--node=real)
 	DRILL='$(DRILL)' $(GO) test -count=1 -timeout 0 -v -run '^TestDrill$$' ./e2e
 	NOISE_N=$(or $(NOISE),120) E2E_LARGE=full $(GO) test -count=1 -timeout 0 -v -parallel 1 -run '^(TestGoodReleasesUnderNoise|TestRealApplications|TestLargeApplications)$$' ./e2e
+
+# BENCHFLAGS, such as "-only apps -n 100", chooses; see go doc ./e2e/bench.
+.PHONY: bench
+bench: build
+	bin/belay-cluster prepare
+	$(GO) run ./e2e/bench $(BENCHFLAGS)
+
+# What CI runs: it fails on counts of requests, never on seconds.
+.PHONY: bench-short
+bench-short: build
+	bin/belay-cluster prepare
+	$(GO) run ./e2e/bench -short $(BENCHFLAGS)
 
 .PHONY: unit
 unit:

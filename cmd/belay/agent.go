@@ -26,6 +26,7 @@ type agentFlags struct {
 	renderMemory      int64
 	renderConcurrency int
 	verbose           bool
+	pprof             string
 }
 
 func newAgent(flags *genericclioptions.ConfigFlags) *cobra.Command {
@@ -46,6 +47,9 @@ func newAgent(flags *genericclioptions.ConfigFlags) *cobra.Command {
 			}
 			logger := a.logger()
 			klog.SetLogger(logger)
+			if err := serveProfiles(cmd.Context(), a.pprof); err != nil {
+				return err
+			}
 			return cluster.Run(cmd.Context(), config, cluster.AgentOptions{
 				Namespace:      a.namespace,
 				LeaderElection: a.leaderElection,
@@ -70,6 +74,8 @@ func newAgent(flags *genericclioptions.ConfigFlags) *cobra.Command {
 	f.Int64Var(&a.renderMemory, "render-memory", 512<<20, "how many bytes of memory rendering one Sync may take")
 	f.IntVar(&a.renderConcurrency, "render-concurrency", 2, "how many Syncs are rendered side by side")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log more")
+	f.StringVar(&a.pprof, "pprof-address", "", "where /debug/pprof is served, on this machine alone")
+	f.MarkHidden("pprof-address") //nolint:errcheck // it is there
 	flags.AddFlags(cmd.PersistentFlags())
 	return cmd
 }

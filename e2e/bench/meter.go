@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Cost is what a step took of this machine.
+type Cost struct {
+	Requests  requests           `json:"requests"`         // to the API server
+	CPU       float64            `json:"cpuSeconds"`       // the agent's, with its render processes
+	ServerCPU map[string]float64 `json:"serverCPUSeconds"` // of the cluster's processes
+	RSS       int64              `json:"peakRSSBytes"`     // the agent's process alone
+	BelowRSS  int64              `json:"peakRSSBelowBytes"`
+	GitBytes  int64              `json:"gitBytes"` // from the Git server
+}
+
+// meter measures from when it is made until stop.
+type meter struct {
+	target   *target
+	user     string
+	pid      int // of the agent; 0 is none
+	requests requests
+	cpu      float64
+	servers  map[string]float64
+	git      int64
+	stopped  chan struct{}
+	below    chan int64
+}
+
+// measure begins to measure what a user asks for. With pid 0 there is no process to look at yet; see watch.
+func (t *target) measure(ctx context.Context, user string, pid int) (*meter, error) {
+	m := &meter{target: t, user: user, stopped: make(chan struct{}), below: make(chan int64, 1)}
+	var err error
+	if m.requests, err = t.requestsOf(ctx, user); err != nil {
+		return nil, err
+	}
+	m.servers, m.git = t.serverCPU(), t.git.got.Load()
+	if pid == 0 {
+		return m, nil
+	}
+	if err := resetPeak(pid); err != nil {
+		return nil, err
+	}
+	m.cpu = cpuOf(pid)
+	m.watch(pid)
+	return m, nil
+}
+
+// watch has the meter look at a process, all of whose CPU time counts if it is new.
+func (m *meter) watch(pid int) {
+	m.pid = pid
+	go func() { m.below <- peakBelow(pid, m.stopped) }()
+}
+
+// stop ends measuring. Requests are counted once none have come for a moment: what a step leaves to be done is part of it.
+func (m *meter) stop(ctx context.Context) (Cost, error) {
+	close(m.stopped)
+	c := Cost{}
+	if m.pid != 0 {
+		c.BelowRSS = <-m.below
+		c.CPU, c.RSS = cpuOf(m.pid)-m.cpu, memoryOf(m.pid, "VmHWM")
+	}
+	c.GitBytes = m.target.git.got.Load() - m.git
+	c.ServerCPU = map[string]float64{}
+	for name, now := range m.target.serverCPU() {
+		c.ServerCPU[name] = now - m.servers[name]
+	}
+	now, err := m.target.requestsOf(ctx, m.user)
+	if err != nil {
+		return Cost{}, err
+	}
+	c.Requests = now.less(m.requests)
+	return c, nil
+}
+
+// serverCPU is the CPU time so far of the cluster's processes by name.
+func (t *target) serverCPU() map[string]float64 {
+	all := map[string]float64{}
+	for _, p := range below(t.command.Process.Pid) {
+		all[p.name] += p.cpu
+	}
+	return all
+}
+
+// settle waits until the API server has as good as nothing to do for a second: less than a twentieth of a core.
+func (t *target) settle(ctx context.Context) error {
+	busy := func() float64 {
+		sum := 0.0
+		for _, seconds := range t.serverCPU() {
+			sum += seconds
+		}
+		return sum
+	}
+	const window = time.Second
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); {
+		before := busy()
+		if err := pause(ctx, window); err != nil {
+			return err
+		}
+		if busy()-before <= 0.12*window.Seconds() {
+			return nil
+		}
+	}
+	return fmt.Errorf("the cluster does not come to rest")
+}
+
+// pause sleeps.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
