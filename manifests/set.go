@@ -176,12 +176,15 @@ func (s Set) sum() string {
 }
 
 // MarshalJSON writes the objects as a JSON list, without the files they came from.
-func (s Set) MarshalJSON() ([]byte, error) {
+func (s Set) MarshalJSON() ([]byte, error) { return json.Marshal(s.contents()) }
+
+// contents is for writing alone: it is what the objects share.
+func (s Set) contents() []map[string]any {
 	list := make([]map[string]any, len(s.objects))
 	for i, o := range s.objects {
 		list[i] = o.content.Object
 	}
-	return json.Marshal(list)
+	return list
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote, integers as integers.
