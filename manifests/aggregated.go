@@ -1,16 +1,16 @@
 package manifests
 
-import "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
 // WithoutAggregatedRules is the set with no rules in ClusterRoles that have an aggregationRule: those are for the controller
 // that aggregates them, which overwrites whatever is there
 // (https://kubernetes.io/docs/reference/access-authn-authz/rbac/#aggregated-clusterroles).
 func (s Set) WithoutAggregatedRules() (Set, error) {
-	return s.Map(func(u *unstructured.Unstructured) error {
-		kind := u.GroupVersionKind()
-		if kind.Group == "rbac.authorization.k8s.io" && kind.Kind == "ClusterRole" && u.Object["aggregationRule"] != nil {
-			delete(u.Object, "rules")
+	return s.each(func(o Object) (Object, error) {
+		isRole := o.id.Group == "rbac.authorization.k8s.io" && o.id.Kind == "ClusterRole"
+		if _, has := o.content.Object["rules"]; !has || !isRole || o.content.Object["aggregationRule"] == nil {
+			return o, nil
 		}
-		return nil
+		without, content := o.copied()
+		delete(content, "rules")
+		return without, nil
 	})
 }

@@ -80,26 +80,28 @@ func (s Set) Pin(pins Pins, more []Place) (Set, error) {
 		}
 	}
 	places := withBuiltin(more)
-	return s.Map(func(u *unstructured.Unstructured) error {
-		if u.GetAnnotations()[AnnotationResolve] == "disabled" {
-			return nil
-		}
+	return s.each(func(o Object) (Object, error) {
 		written := map[string]string{}
+		toPin := func(f found) bool {
+			pinned, ok := pins[f.image]
+			return ok && pinned != f.image && f.left == ""
+		}
+		if o.resolveDisabled() || !slices.ContainsFunc(places.find(o.content), toPin) {
+			return o, nil
+		}
+		u := o.Unstructured()
 		for _, f := range places.find(u) {
-			if pinned, ok := pins[f.image]; ok && pinned != f.image && f.left == "" {
-				f.site.replace(f.prefix + pinned)
+			if toPin(f) {
+				f.site.replace(f.prefix + pins[f.image])
 				written[f.label] = f.image
 			}
 		}
-		if len(written) == 0 {
-			return nil
-		}
 		text, err := json.Marshal(written)
 		if err != nil {
-			return err
+			return Object{}, err
 		}
 		setAnnotation(u, AnnotationImages, string(text))
-		return nil
+		return objectOf(u, o.File), nil
 	})
 }
 

@@ -87,12 +87,21 @@ func Union(lists ...[]ID) []ID {
 	return slices.Compact(all)
 }
 
+// Index is a list's IDs, to look one up.
+func Index(list []ID) map[ID]bool {
+	index := make(map[ID]bool, len(list))
+	for _, id := range list {
+		index[id] = true
+	}
+	return index
+}
+
 // Without is list, in its order, less the IDs in other.
 func Without(list, other []ID) []ID {
-	drop := make(map[ID]bool, len(other))
-	for _, id := range other {
-		drop[id] = true
+	if len(other) == 0 {
+		return slices.Clone(list)
 	}
+	drop := Index(other)
 	return slices.DeleteFunc(slices.Clone(list), func(id ID) bool { return drop[id] })
 }
 

@@ -1,7 +1,9 @@
 package manifests
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -17,7 +19,11 @@ type Object struct {
 	// an object that was read back from a stored release.
 	File string
 
+	// content is shared by every Object and [Set] that it is part of, and so are the maps and lists in it: whatever
+	// changes an object changes a copy, of the whole or of the maps on the way to the change (see copied). A caller
+	// is only ever given copies.
 	content *unstructured.Unstructured
+	id      ID // of content
 }
 
 // serverFields are written by the API server alone; in Git they are left-overs of `kubectl get -o yaml`.
@@ -35,7 +41,12 @@ var serverFields = [][]string{
 // NewObject checks that content names an object that can be applied, and keeps a copy of it without the fields
 // that only the API server writes.
 func NewObject(content *unstructured.Unstructured, file string) (Object, error) {
-	u := content.DeepCopy()
+	return Take(content.DeepCopy(), file)
+}
+
+// Take is [NewObject] for content that nobody else has, as what was just read from a text: it is not copied. The caller
+// lets go of it.
+func Take(u *unstructured.Unstructured, file string) (Object, error) {
 	for _, field := range serverFields {
 		unstructured.RemoveNestedField(u.Object, field...)
 	}
@@ -62,7 +73,29 @@ func NewObject(content *unstructured.Unstructured, file string) (Object, error) 
 			return Object{}, fmt.Errorf("%s: %s: %s %q %s", file, u.GetKind(), named.field, named.value, problems[0])
 		}
 	}
-	return Object{File: file, content: u}, nil
+	return objectOf(u, file), nil
+}
+
+// objectOf is the Object of content that is as it is to be.
+func objectOf(u *unstructured.Unstructured, file string) Object {
+	gvk := u.GroupVersionKind()
+	return Object{File: file, content: u, id: ID{Group: gvk.Group, Kind: gvk.Kind, Namespace: u.GetNamespace(), Name: u.GetName()}}
+}
+
+// copied is the object with a copy of the maps that path leads through, to change the last of them: the first one is the
+// content itself. Where a field of path is missing, or is no map, an empty map takes its place. All else is shared.
+func (o Object) copied(path ...string) (changed Object, last map[string]any) {
+	root := maps.Clone(o.content.Object)
+	last = root
+	for _, field := range path {
+		inner, _ := last[field].(map[string]any)
+		if inner = maps.Clone(inner); inner == nil {
+			inner = map[string]any{}
+		}
+		last[field], last = inner, inner
+	}
+	o.content = &unstructured.Unstructured{Object: root}
+	return o, last
 }
 
 // textsOnly wants a map of texts, or nothing, at path. YAML makes numbers and booleans of unquoted values, which the
@@ -90,16 +123,35 @@ func textsOnly(root map[string]any, path ...string) error {
 }
 
 // ID names the object.
-func (o Object) ID() ID {
-	gvk := o.content.GroupVersionKind()
-	return ID{Group: gvk.Group, Kind: gvk.Kind, Namespace: o.content.GetNamespace(), Name: o.content.GetName()}
-}
+func (o Object) ID() ID { return o.id }
 
 // GroupVersionKind is the version that the manifest is written in.
 func (o Object) GroupVersionKind() schema.GroupVersionKind { return o.content.GroupVersionKind() }
 
 // Annotation is the value of one of the object's annotations, or "".
-func (o Object) Annotation(key string) string { return o.content.GetAnnotations()[key] }
+func (o Object) Annotation(key string) string {
+	value, _ := o.annotation(key)
+	return value
+}
+
+// annotation reads one annotation; all of them are texts (see textsOnly).
+func (o Object) annotation(key string) (value string, has bool) {
+	annotations, _ := nestedMap(o.content.Object, "metadata", "annotations")
+	value, has = annotations[key].(string)
+	return value, has
+}
+
+// Field is a copy of what is at path in the object's content; nil where there is nothing.
+func (o Object) Field(path ...string) any {
+	value, _, err := unstructured.NestedFieldCopy(o.content.Object, path...)
+	if err != nil {
+		return nil
+	}
+	return value
+}
+
+// JSON is the object's content as text, with the keys of its maps sorted: for a request, without a copy to make it of.
+func (o Object) JSON() ([]byte, error) { return json.Marshal(o.content.Object) }
 
 // Wave is the object's belay.dev/wave; 0 without one.
 func (o Object) Wave() int {
@@ -114,7 +166,7 @@ func (o Object) Unstructured() *unstructured.Unstructured { return o.content.Dee
 func (o Object) With(change func(*unstructured.Unstructured)) Object {
 	u := o.Unstructured()
 	change(u)
-	return Object{File: o.File, content: u}
+	return objectOf(u, o.File)
 }
 
 // String names the object and its file: "Deployment/shop/cart (deploy/cart.yaml)".

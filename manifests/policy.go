@@ -32,18 +32,17 @@ var policies = []struct {
 // CheckPolicy refuses belay's annotations with values that mean nothing: what somebody wanted to protect would be
 // written, or deleted, for a misspelling.
 func (o Object) CheckPolicy() error {
-	annotations := o.content.GetAnnotations()
 	for _, p := range policies {
-		if value, ok := annotations[p.annotation]; ok && !slices.Contains(p.values, value) {
+		if value, ok := o.annotation(p.annotation); ok && !slices.Contains(p.values, value) {
 			return fmt.Errorf("%s: %q: write %s", p.annotation, value, strings.Join(p.values, " or "))
 		}
 	}
-	if hook := o.Hook(); hook != NoHook && o.ID().GroupKind() != job {
+	if hook := o.Hook(); hook != NoHook && o.id.GroupKind() != job {
 		return fmt.Errorf("%s: %s: a hook is a Job", AnnotationHook, hook)
 	} else if hook != NoHook && o.CreatedOnly() {
 		return fmt.Errorf("%s: %s: a hook is made anew for each release: leave %s out", AnnotationHook, hook, AnnotationSSA)
 	}
-	if wave, ok := annotations[AnnotationWave]; ok {
+	if wave, ok := o.annotation(AnnotationWave); ok {
 		if _, err := strconv.Atoi(wave); err != nil {
 			return fmt.Errorf("%s: %q: write a whole number", AnnotationWave, wave)
 		}

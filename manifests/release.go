@@ -1,6 +1,7 @@
 package manifests
 
 import (
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,6 +43,15 @@ type Release struct {
 	// Ailing names those of Objects that had failed before the release came, which does not change them. An earlier
 	// belay did not write it.
 	Ailing []ID `json:"ailing,omitempty"`
+}
+
+// JSON is the release as text, made in one go: what [json.Marshal] is told of objects by an interface, it reads again and
+// copies.
+func (r Release) JSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Release
+		Objects []map[string]any `json:"objects"` // stands for that of Release
+	}{r, r.Objects.contents()})
 }
 
 // Resolution says how an image came by its pin.

@@ -2,7 +2,6 @@ package manifests
 
 import (
 	"encoding/base64"
-	"maps"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
@@ -11,24 +10,21 @@ import (
 // knows an applied key by the field that it was applied in, so that one that has left stringData would stay in data
 // for ever (https://github.com/kubernetes/kubernetes/issues/108008).
 func (s Set) EncodeSecrets() (Set, error) {
-	return s.Map(func(u *unstructured.Unstructured) error {
-		if u.GroupVersionKind().Group != "" || u.GetKind() != "Secret" {
-			return nil
+	return s.each(func(o Object) (Object, error) {
+		if o.id.Group != "" || o.id.Kind != "Secret" {
+			return o, nil
 		}
-		texts, found, err := unstructured.NestedStringMap(u.Object, "stringData")
-		written, isMap := u.Object["data"].(map[string]any)
-		if !found || err != nil || u.Object["data"] != nil && !isMap {
-			return nil // what is no map of texts is for the API server to refuse
+		texts, found, err := unstructured.NestedStringMap(o.content.Object, "stringData")
+		written := o.content.Object["data"]
+		_, isMap := written.(map[string]any)
+		if !found || err != nil || written != nil && !isMap {
+			return o, nil // what is no map of texts is for the API server to refuse
 		}
-		data := maps.Clone(written)
-		if data == nil {
-			data = map[string]any{}
-		}
+		encoded, data := o.copied("data")
 		for key, text := range texts {
 			data[key] = base64.StdEncoding.EncodeToString([]byte(text))
 		}
-		delete(u.Object, "stringData")
-		u.Object["data"] = data
-		return nil
+		delete(encoded.content.Object, "stringData")
+		return encoded, nil
 	})
 }

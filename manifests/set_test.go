@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -224,5 +225,92 @@ func TestJSONThatIsNoSetIsRefusedAndChangesNothing(t *testing.T) {
 		if s.Len() != 1 {
 			t.Errorf("%s: the set was changed", text)
 		}
+	}
+}
+
+// Sets share what they have in common, so that whatever changes one must not reach into another.
+func TestWhatIsMadeOfASetLeavesItAsItIs(t *testing.T) {
+	before := set(t,
+		"{apiVersion: v1, kind: Secret, metadata: {name: a, namespace: x, labels: {a: b}}, data: {old: eA==}, stringData: {new: text}}",
+		"{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: b}, aggregationRule: {clusterRoleSelectors: []}, rules: [{verbs: [get]}]}",
+		`{apiVersion: apps/v1, kind: ReplicaSet, metadata: {name: c, annotations: {d: e}}, spec: {template: {metadata: {annotations: {f: g}},
+			spec: {containers: [{name: web, image: "nginx:1"}]}}}}`,
+	)
+	text := func(s Set) string {
+		t.Helper()
+		text, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	want, digest := text(before), before.Digest()
+	steps := map[string]func(Set) (Set, error){
+		"EncodeSecrets":          Set.EncodeSecrets,
+		"WithoutAggregatedRules": Set.WithoutAggregatedRules,
+		"OwnedBy":                func(s Set) (Set, error) { return s.OwnedBy("shop", "cart") },
+		"InNamespaces":           func(s Set) (Set, error) { return s.InNamespaces(func(ID) string { return "other" }) },
+		"Pin":                    func(s Set) (Set, error) { return s.Pin(Pins{"nginx:1": "nginx@sha256:01"}, nil) },
+		"StampTemplates":         Set.StampTemplates,
+		"Unstructured": func(s Set) (Set, error) {
+			for _, o := range s.Objects() {
+				u := o.Unstructured()
+				u.SetLabels(map[string]string{"mine": "now"})
+				u.Object["kind"] = "Other"
+			}
+			return s.Map(func(u *unstructured.Unstructured) error { u.SetName("other-" + u.GetName()); return nil })
+		},
+	}
+	for name, step := range steps {
+		after, err := step(before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made := text(after)
+		if made == want || after.Digest() == digest {
+			t.Errorf("%s changes nothing", name)
+		}
+		for _, o := range after.Objects() {
+			if named, err := NewObject(o.Unstructured(), ""); err != nil || named.ID() != o.ID() {
+				t.Errorf("%s: %s is said to be %s", name, named.ID(), o.ID())
+			}
+			clear(o.Unstructured().Object["metadata"].(map[string]any))
+		}
+		for again, other := range steps { // what is made of the copy does not reach back either
+			if _, err := other(after); err != nil {
+				t.Fatal(err)
+			}
+			if text(after) != made {
+				t.Errorf("%s changed what %s had made", again, name)
+			}
+		}
+		if text(before) != want || setOf(before.objects).Digest() != digest {
+			t.Errorf("%s changed the set that it was given", name)
+		}
+	}
+}
+
+func TestAStepThatChangesNothingAnswersTheSameSet(t *testing.T) {
+	before := set(t, "{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: shop}, data: {image: nginx:1}}")
+	for name, step := range map[string]func(Set) (Set, error){
+		"EncodeSecrets": Set.EncodeSecrets, "WithoutAggregatedRules": Set.WithoutAggregatedRules, "StampTemplates": Set.StampTemplates,
+		"Pin": func(s Set) (Set, error) { return s.Pin(Pins{"nginx:1": "nginx@sha256:01"}, nil) },
+	} {
+		if after, err := step(before); err != nil || after.facts != before.facts {
+			t.Errorf("%s made another set, %v", name, err)
+		}
+	}
+}
+
+func TestTwoObjectsDoNotComeToBeTheSameInOneNamespace(t *testing.T) {
+	two := set(t,
+		"{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: one}}",
+		"{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: two}}")
+	if _, err := two.InNamespaces(func(ID) string { return "shop" }); err == nil || !strings.Contains(err.Error(), "deploy.yaml") {
+		t.Errorf("got %v", err)
+	}
+	bare, err := set(t, "{apiVersion: v1, kind: Namespace, metadata: {name: a, namespace: ''}}").InNamespaces(func(ID) string { return "" })
+	if metadata := bare.Objects()[0].Unstructured().Object["metadata"]; err != nil || !reflect.DeepEqual(metadata, map[string]any{"name": "a"}) {
+		t.Errorf("got %v, %v", metadata, err)
 	}
 }

@@ -20,19 +20,20 @@ func ReplacesNoPods(kind schema.GroupKind) bool {
 // StampTemplates is the set with each pod template that [ReplacesNoPods] speaks of marked with a hash of itself
 // ([AnnotationTemplate]). Its pods inherit the mark.
 func (s Set) StampTemplates() (Set, error) {
-	return s.Map(func(u *unstructured.Unstructured) error {
-		template, ok := nestedMap(u.Object, "spec", "template")
-		if !ok || !ReplacesNoPods(u.GroupVersionKind().GroupKind()) {
-			return nil
+	return s.each(func(o Object) (Object, error) {
+		if _, ok := nestedMap(o.content.Object, "spec", "template"); !ok || !ReplacesNoPods(o.id.GroupKind()) {
+			return o, nil
 		}
+		u := o.Unstructured()
+		template, _ := nestedMap(u.Object, "spec", "template")
 		annotations := unstamped(template)
 		text, err := json.Marshal(template)
 		if err != nil {
-			return err
+			return Object{}, err
 		}
 		sum := sha256.Sum256(text)
 		annotations[AnnotationTemplate] = hex.EncodeToString(sum[:8])
-		return unstructured.SetNestedMap(template, annotations, "metadata", "annotations")
+		return objectOf(u, o.File), unstructured.SetNestedMap(template, annotations, "metadata", "annotations")
 	})
 }
 

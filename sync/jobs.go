@@ -16,8 +16,7 @@ func passing(objects manifests.Set) []manifests.ID {
 		if !isJob(id) || o.Hook() != manifests.NoHook {
 			continue
 		}
-		spec, _ := o.Unstructured().Object["spec"].(map[string]any)
-		if spec["ttlSecondsAfterFinished"] != nil {
+		if o.Field("spec", "ttlSecondsAfterFinished") != nil {
 			jobs = append(jobs, id)
 		}
 	}
@@ -35,5 +34,9 @@ func done(release, kept manifests.Set) []manifests.ID {
 
 // without is objects less those named.
 func without(objects []manifests.Object, ids []manifests.ID) []manifests.Object {
-	return slices.DeleteFunc(slices.Clone(objects), func(o manifests.Object) bool { return slices.Contains(ids, o.ID()) })
+	if len(ids) == 0 {
+		return objects
+	}
+	drop := manifests.Index(ids)
+	return slices.DeleteFunc(slices.Clone(objects), func(o manifests.Object) bool { return drop[o.ID()] })
 }

@@ -184,17 +184,19 @@ func (c *course) spared(reports []manifests.Health) []manifests.Health {
 	if len(c.ailing) == 0 {
 		return reports
 	}
-	spared := make([]manifests.Health, len(reports))
+	spared, ailing := slices.Clone(reports), manifests.Index(c.ailing)
+	var mended []manifests.ID
 	for i, report := range reports {
-		spared[i] = report
-		switch ails := slices.Contains(c.ailing, report.ID); {
-		case ails && report.Condition == manifests.Healthy:
-			c.ailing = manifests.Without(c.ailing, []manifests.ID{report.ID})
-		case ails:
+		switch {
+		case !ailing[report.ID]:
+		case report.Condition == manifests.Healthy:
+			mended = append(mended, report.ID)
+		default:
 			spared[i].Bearing = manifests.None
 			spared[i].Message = "it had failed before this release, which does not change it; " + report.Message
 		}
 	}
+	c.ailing = manifests.Without(c.ailing, mended)
 	return spared
 }
 

@@ -38,8 +38,8 @@ func (p progress) begun(as int, listed listing, reports []manifests.Health) (beg
 	case p.putOff.more:
 		reports = listed.before(p.wave+1, reports)
 	}
-	left := idsOf(slices.Concat(p.putOff.tiers...))
-	return slices.DeleteFunc(slices.Clone(reports), func(h manifests.Health) bool { return slices.Contains(left, h.ID) }), false
+	left := manifests.Index(idsOf(slices.Concat(p.putOff.tiers...)))
+	return slices.DeleteFunc(slices.Clone(reports), func(h manifests.Health) bool { return left[h.ID] }), false
 }
 
 // write sees to it that the stored objects of a release are in the cluster, once in this process and again after

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -12,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/klauspost/compress/zstd"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -22,9 +20,6 @@ import (
 
 // chunkSize keeps a Secret, base64 and all, well under etcd's limit of 1.5 MiB.
 const chunkSize = 896 << 10
-
-// largestRelease bounds what a compressed release may unpack to.
-const largestRelease = 256 << 20
 
 // write stores a release's chunks, in order, so that the last one makes it count, and answers that one's name. What an
 // earlier, killed try left behind is removed.
@@ -151,55 +146,4 @@ func (j *Journal) objectsOf(number int) string {
 		}
 	}
 	return ""
-}
-
-// format is the version of a release's text and of its record. A reader refuses what is newer than itself. What an
-// older belay would misread makes a new format; a field that it may leave out does not.
-const format = 1
-
-type envelope struct {
-	Format  int               `json:"format"`
-	Release manifests.Release `json:"release"`
-}
-
-func pack(release manifests.Release) ([]byte, error) {
-	text, err := json.Marshal(envelope{Format: format, Release: release})
-	if err != nil {
-		return nil, fmt.Errorf("writing release %d: %w", release.Number, err)
-	}
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
-	if err != nil {
-		return nil, err
-	}
-	return encoder.EncodeAll(text, nil), nil
-}
-
-func unpack(packed []byte) (manifests.Release, error) {
-	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(largestRelease))
-	if err != nil {
-		return manifests.Release{}, err
-	}
-	defer decoder.Close()
-	text, err := decoder.DecodeAll(packed, nil)
-	if err != nil {
-		return manifests.Release{}, err
-	}
-	var e envelope
-	err = json.NewDecoder(bytes.NewReader(text)).Decode(&e)
-	if err != nil {
-		// The rest of a newer format may be anything. A text may be large, and is read for this alone only here.
-		var first struct{ Format int }
-		if json.Unmarshal(text, &first) == nil {
-			e.Format = first.Format
-		}
-	}
-	switch {
-	case e.Format > format:
-		return manifests.Release{}, newer{format: e.Format}
-	case err != nil:
-		return manifests.Release{}, err
-	case e.Format < 1:
-		return manifests.Release{}, errors.New("it is no release")
-	}
-	return e.Release, nil
 }

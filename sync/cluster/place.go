@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/belay-gitops/belay/manifests"
@@ -52,16 +51,16 @@ func (o *Objects) Place(ctx context.Context, objects manifests.Set) (manifests.S
 	if err := all(errs); err != nil {
 		return manifests.Set{}, err
 	}
-	placed, err := objects.Map(func(u *unstructured.Unstructured) error {
+	placed, err := objects.InNamespaces(func(id manifests.ID) string {
 		switch {
-		case !namespaced[u.GroupVersionKind().GroupKind()]:
-			u.SetNamespace("")
+		case !namespaced[id.GroupKind()]:
+			return ""
 		case o.namespace != "":
-			u.SetNamespace(o.namespace)
-		case u.GetNamespace() == "":
-			u.SetNamespace(o.sync.Namespace)
+			return o.namespace
+		case id.Namespace == "":
+			return o.sync.Namespace
 		}
-		return nil
+		return id.Namespace
 	})
 	if err != nil {
 		return manifests.Set{}, &Error{Reason: "DuplicateObject", Detail: err.Error()}
@@ -72,8 +71,8 @@ func (o *Objects) Place(ctx context.Context, objects manifests.Set) (manifests.S
 // servedGroups is the API groups that APIServices in the set lead to: what kinds they have is known once they answer.
 func servedGroups(objects manifests.Set) map[string]bool {
 	groups := map[string]bool{}
-	for _, id := range objects.IDs() {
-		if id.GroupKind() == apiService {
+	for _, object := range objects.Objects() {
+		if id := object.ID(); id.GroupKind() == apiService {
 			_, group, _ := strings.Cut(id.Name, ".")
 			groups[group] = true
 		}
@@ -88,10 +87,9 @@ func definitions(objects manifests.Set) map[schema.GroupKind]string {
 		if object.ID().GroupKind() != customResourceDefinition {
 			continue
 		}
-		content := object.Unstructured().Object
-		group, _, _ := unstructured.NestedString(content, "spec", "group")
-		kind, _, _ := unstructured.NestedString(content, "spec", "names", "kind")
-		scope, _, _ := unstructured.NestedString(content, "spec", "scope")
+		group, _ := object.Field("spec", "group").(string)
+		kind, _ := object.Field("spec", "names", "kind").(string)
+		scope, _ := object.Field("spec", "scope").(string)
 		kinds[schema.GroupKind{Group: group, Kind: kind}] = scope
 	}
 	return kinds
