@@ -20,6 +20,7 @@ type agentFlags struct {
 	leaseDuration     time.Duration
 	metrics, health   string
 	concurrency       int
+	apiConcurrency    int
 	cacheDir          string
 	allowHTTP         bool
 	registries        registryFlags
@@ -57,6 +58,7 @@ func newAgent(flags *genericclioptions.ConfigFlags) *cobra.Command {
 				MetricsAddress: a.metrics,
 				HealthAddress:  a.health,
 				Concurrency:    a.concurrency,
+				APIConcurrency: a.apiConcurrency,
 				Logger:         logger,
 			}, func(c *cluster.Cluster) (cluster.Passes, error) { return newPasses(c, a, images) })
 		},
@@ -68,6 +70,7 @@ func newAgent(flags *genericclioptions.ConfigFlags) *cobra.Command {
 	f.StringVar(&a.metrics, "metrics-address", ":8080", `where /metrics is served; "0" for nowhere`)
 	f.StringVar(&a.health, "health-address", ":8081", `where /healthz and /readyz are served; "0" for nowhere`)
 	f.IntVar(&a.concurrency, "concurrency", 16, "how many Syncs are worked on side by side")
+	f.IntVar(&a.apiConcurrency, "api-concurrency", 32, "how many requests to the API server are in flight at a time, but for watches, logs and the lease")
 	f.StringVar(&a.cacheDir, "cache-dir", os.TempDir(), "where fetched Git objects are kept")
 	f.BoolVar(&a.allowHTTP, "allow-http", false, "accept http:// and file:// repositories")
 	a.registries.addTo(cmd)

@@ -79,6 +79,9 @@ func (p *passes) Pass(ctx context.Context, s *v1alpha1.Sync) cluster.Report {
 	want := sync.WantOf(s)
 	want.Poll = carrier.objects.Asked() || want.Poll
 	want.Drifted, want.Freed = carrier.objects.Drifted(), carrier.objects.Freed()
+	if want.Retry {
+		carrier.objects.Doubt()
+	}
 	outcome := carrier.Sync(ctx, want)
 	status := outcome.Status(s.Status, s.Generation, time.Now())
 	outcome.Answer(want, &status)

@@ -34,6 +34,7 @@ type AgentOptions struct {
 	MetricsAddress string        // "0" for none
 	HealthAddress  string        // "0" for none
 	Concurrency    int           // passes side by side
+	APIConcurrency int           // requests to the API server in flight, but for watches, logs and the lease; 0 for 32
 	Logger         logr.Logger
 }
 
@@ -69,7 +70,7 @@ func Run(ctx context.Context, config *rest.Config, options AgentOptions, start f
 	ctrl.SetLogger(options.Logger)
 	ctx, lost := context.WithCancelCause(ctx)
 	defer lost(nil)
-	config = guarded(config, options, func() { lost(errLeaseOver) })
+	config = limited(guarded(config, options, func() { lost(errLeaseOver) }), options.APIConcurrency)
 	config.QPS = -1 // as in Connect: five statuses and events a second would do for no more than a few Syncs
 	patience := 10 * time.Second
 	// By default renewed every five seconds: most of what an agent at rest asks. One that is killed is succeeded after

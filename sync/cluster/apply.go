@@ -8,7 +8,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -116,20 +115,26 @@ func (o *Objects) applied(ctx context.Context, w write) error {
 			return err
 		}
 	}
-	o.cluster.watches.Wrote(w.object.ID(), applied.GetResourceVersion())
+	o.wrote(w, applied)
 	if holders(applied.GetManagedFields(), w.byHand) == "" {
 		return nil
 	}
 	// Somebody was there in between, or the API server has only now given names to who wrote the object before.
 	applied, err = o.cleared(ctx, w, taking(w.byHand), nil)
 	if err == nil {
-		o.cluster.watches.Wrote(w.object.ID(), applied.GetResourceVersion())
+		o.wrote(w, applied)
 	}
 	return err
 }
 
+// wrote notes an object that was applied as it is wanted.
+func (o *Objects) wrote(w write, applied metav1.Object) {
+	o.cluster.watches.Wrote(w.object.ID(), applied.GetResourceVersion())
+	o.cluster.watches.proved(o.sync, w.object.ID(), w.evidence, applied)
+}
+
 // cleared applies an object that was refused once more, after its managedFields have changed.
-func (o *Objects) cleared(ctx context.Context, w write, change ownership, refusal error) (*unstructured.Unstructured, error) {
+func (o *Objects) cleared(ctx context.Context, w write, change ownership, refusal error) (metav1.Object, error) {
 	changed, err := o.disentangle(ctx, w, change)
 	if err == nil && !changed {
 		err = refusal

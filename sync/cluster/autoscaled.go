@@ -1,7 +1,9 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
+	"slices"
 	gosync "sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -95,11 +97,14 @@ var replicasField = fieldpath.MakePathOrDie("spec", "replicas")
 
 // scaled tells whether somebody holds spec.replicas who has it from the scale subresource, as autoscalers have.
 func scaled(entries []metav1.ManagedFieldsEntry) bool {
-	for _, entry := range entries {
-		scaler := entry.Subresource == "scale" || entry.Manager == "kube-controller-manager"
-		if scaler && fieldsOf(entry).Has(replicasField) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(entries, func(entry metav1.ManagedFieldsEntry) bool { return isScaler(entry) && holdsReplicas(entry) })
+}
+
+// isScaler tells an entry of managedFields that may be an autoscaler's.
+func isScaler(entry metav1.ManagedFieldsEntry) bool {
+	return entry.Subresource == "scale" || entry.Manager == "kube-controller-manager" && entry.Subresource == ""
+}
+
+func holdsReplicas(entry metav1.ManagedFieldsEntry) bool {
+	return entry.FieldsV1 != nil && bytes.Contains(entry.FieldsV1.GetRawBytes(), []byte(`"f:replicas"`)) && fieldsOf(entry).Has(replicasField)
 }

@@ -89,7 +89,9 @@ func (c *Cluster) Start(ctx context.Context) error {
 // Objects is one Sync's view of the cluster: the objects that bear its labels.
 type Objects struct {
 	cluster   *Cluster
-	client    dynamic.Interface // with the rights of the Sync's service account
+	client    dynamic.Interface  // with the rights of the Sync's service account
+	metadata  metadata.Interface // the same, for whom an object's metadata is answer enough
+	account   string             // the service account's name; empty for the agent's rights
 	sync      types.NamespacedName
 	namespace string // overrides the namespace of every object, where it is not empty
 	ignore    []v1alpha1.IgnoreRule
@@ -110,7 +112,7 @@ type Objects struct {
 // Health expressions that are wrong are an error of [Objects.Place]; without them what runs is judged as if there were
 // none.
 func (c *Cluster) Objects(sync types.NamespacedName, spec v1alpha1.Spec) (*Objects, error) {
-	objects := &Objects{cluster: c, client: c.own, sync: sync, namespace: spec.Apply.TargetNamespace, ignore: spec.Apply.Ignore,
+	objects := &Objects{cluster: c, client: c.own, metadata: c.records, account: spec.Apply.ServiceAccountName, sync: sync, namespace: spec.Apply.TargetNamespace, ignore: spec.Apply.Ignore,
 		keeps: !spec.Apply.Prunes(), aside: spec.Health.Ignore}
 	objects.rules, objects.unruled = c.rules.of(sync, spec.Health.Expressions)
 	serviceAccount := spec.Apply.ServiceAccountName
@@ -122,11 +124,16 @@ func (c *Cluster) Objects(sync types.NamespacedName, spec v1alpha1.Spec) (*Objec
 		UserName: "system:serviceaccount:" + sync.Namespace + ":" + serviceAccount,
 		Groups:   []string{"system:serviceaccounts", "system:serviceaccounts:" + sync.Namespace, "system:authenticated"},
 	}
-	client, err := dynamic.NewForConfig(config)
+	httpClient, err := rest.HTTPClientFor(config)
+	if err == nil {
+		objects.client, err = dynamic.NewForConfigAndClient(config, httpClient)
+	}
+	if err == nil {
+		objects.metadata, err = metadata.NewForConfigAndClient(config, httpClient)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("preparing to act as service account %s/%s: %w", sync.Namespace, serviceAccount, err)
 	}
-	objects.client = client
 	return objects, nil
 }
 

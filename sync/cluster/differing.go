@@ -11,26 +11,35 @@ import (
 	"github.com/belay-gitops/belay/manifests"
 )
 
-// Differing tries every object on the API server, with strict field validation and without writing, and answers
-// what would change. An error names all objects refused.
+// Differing tries the objects on the API server, with strict field validation and without writing, and answers what would
+// change. An error names all objects refused.
 //
-// What lives now is listed by label, a request for each kind and namespace, so that an object costs one request.
+// What is known to be as wanted is not tried, see [proof]; of what is tried, most costs one request. An object is read
+// before only where the watches do not know enough of it, and listed with others by label where many are.
 func (o *Objects) Differing(ctx context.Context, objects manifests.Set, insist bool) (manifests.Changes, error) {
 	var changes manifests.Changes
 	if err := o.cluster.watches.Ensure(ctx, objects.IDs()); err != nil {
 		return changes, err
 	}
 	o.served = servedGroups(objects)
-	live, err := o.live(ctx, objects.IDs(), versions(objects))
+	trial, list := o.trial(objects, insist), objects.Objects()
+	sightings, err := trial.sighted(ctx, list)
 	if err != nil {
 		return changes, err
 	}
-	trial := o.trial(objects, live, insist)
-	trial.claimed = o.claim(objects, func(id manifests.ID) bool { return live[id] != nil })
-	list := objects.Objects()
+	if err := trial.list(ctx, list, versions(objects), sightings); err != nil {
+		return changes, err
+	}
+	there := map[manifests.ID]bool{}
+	for i, s := range sightings {
+		if s.isThere() {
+			there[list[i].ID()] = true
+		}
+	}
+	trial.claimed = o.claim(objects, func(id manifests.ID) bool { return there[id] })
 	outcomes := make([]outcome, len(list))
 	errs := make([]error, len(list))
-	each(len(list), func(i int) { outcomes[i], errs[i] = trial.run(ctx, list[i]) })
+	each(len(list), func(i int) { outcomes[i], errs[i] = trial.run(ctx, list[i], sightings[i]) })
 	if err := all(errs); err != nil {
 		o.cluster.handover.disclaim(o.sync, nil)
 		return changes, err
@@ -54,19 +63,51 @@ func (o *Objects) Differing(ctx context.Context, objects manifests.Set, insist b
 	return changes, nil
 }
 
+// domain is one kind in one namespace.
+type domain struct {
+	kind      kind
+	namespace string
+}
+
+func domainOf(id manifests.ID) domain { return domain{id.GroupKind(), id.Namespace} }
+
+// few is how many objects of a kind and namespace are read one by one, and not listed.
+const few = 3
+
+// list lists the kinds of which many objects have to be read: all of them, after a restart of the agent, where no more
+// than their metadata is watched.
+func (t *trial) list(ctx context.Context, objects []manifests.Object, versions map[kind][]string, sightings []sighting) error {
+	toRead := map[domain][]manifests.ID{}
+	for i, s := range sightings {
+		if !objects[i].LeftAlone() && objects[i].Hook() == manifests.NoHook && s.effort() == needsReading {
+			at := domainOf(objects[i].ID())
+			toRead[at] = append(toRead[at], objects[i].ID())
+		}
+	}
+	t.listed = map[domain]bool{}
+	var ids []manifests.ID
+	for at, of := range toRead {
+		if len(of) > few {
+			t.listed[at] = true
+			ids = append(ids, of[0])
+		}
+	}
+	var err error
+	t.live, err = t.Objects.live(ctx, ids, versions)
+	return err
+}
+
 // live lists this Sync's objects of the kinds and in the namespaces of ids, each kind in the version that versions
 // names, if any.
 func (o *Objects) live(ctx context.Context, ids []manifests.ID, versions map[kind][]string) (map[manifests.ID]*unstructured.Unstructured, error) {
-	type place struct{ kind, namespace string }
 	live := map[manifests.ID]*unstructured.Unstructured{}
-	seen := map[place]bool{}
+	seen := map[domain]bool{}
 	var errs []error
 	for _, id := range ids {
-		at := place{id.GroupKind().String(), id.Namespace}
-		if seen[at] {
+		if seen[domainOf(id)] {
 			continue
 		}
-		seen[at] = true
+		seen[domainOf(id)] = true
 		found, err := o.list(ctx, id, versions[id.GroupKind()])
 		if err != nil {
 			errs = append(errs, err)

@@ -1,47 +1,87 @@
 package cluster
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
-	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
 // drift tells whether a change touched what belay owns of an object, or added to it what people add by hand. Who
 // takes a field over or removes it takes it out of belay's entry in managedFields, so that this entry and theirs need
-// only be compared: status updates, and fields that others add, leave them alone.
+// only be compared: status updates, and fields that others add, leave them alone. Another object of the same name, which
+// was made while a watch was away, is drift as well.
 func drift(old, now client.Object) bool {
-	return watchedFields(old) != watchedFields(now) || ownerOf(old.GetLabels()) != ownerOf(now.GetLabels())
+	return watchedFields(old) != watchedFields(now) || ownerOf(old.GetLabels()) != ownerOf(now.GetLabels()) || old.GetUID() != now.GetUID()
 }
 
-func watchedFields(object client.Object) string {
-	var text strings.Builder
-	for _, entry := range object.GetManagedFields() {
-		if ours(entry) && entry.FieldsV1 != nil || byHand(entry) {
-			fmt.Fprintf(&text, "%s %s %s\n", entry.Manager, entry.Operation, entry.FieldsV1.GetRawBytes())
+// digested is the operation of the entry that stands for the others in managedFields that were let go of. Its manager is
+// their digest.
+const digested metav1.ManagedFieldsOperationType = "Digested"
+
+// watchedFields is a digest of belay's entry in managedFields and of those of people's hands; empty where there are none.
+func watchedFields(object metav1.Object) string {
+	entries := object.GetManagedFields()
+	hash, found := sha256.New(), false
+	for _, entry := range entries {
+		switch {
+		case entry.Operation == digested:
+			return entry.Manager
+		case entry.FieldsV1 == nil || !ours(entry) && !byHand(entry):
+			continue
 		}
+		found = true
+		fmt.Fprintf(hash, "%s %s ", entry.Manager, entry.Operation)
+		// A watch on whole objects has read the fields and writes them in an order of its own.
+		var fields map[string]any
+		text := entry.FieldsV1.GetRawBytes()
+		if json.Unmarshal(text, &fields) == nil {
+			text, _ = json.Marshal(fields) // what was read can be written
+		}
+		hash.Write(append(text, '\n'))
 	}
-	return text.String()
+	if !found {
+		return ""
+	}
+	return hex.EncodeToString(hash.Sum(nil)[:16])
 }
 
 func ours(entry metav1.ManagedFieldsEntry) bool {
 	return entry.Manager == FieldManager && entry.Operation == metav1.ManagedFieldsOperationApply && entry.Subresource == ""
 }
 
-// keepWatchedFields drops all entries of managedFields but belay's and those of people's hands: they are half of an
-// object's size.
+// keepWatchedFields keeps of managedFields what is asked of the watches: a digest of belay's entry and of those of
+// people's hands, and who holds the replicas. The whole is the greater half of an object in memory.
 func keepWatchedFields(event any) (any, error) {
 	object, ok := event.(client.Object)
 	if !ok {
 		return event, nil
 	}
 	var kept []metav1.ManagedFieldsEntry
+	if digest := watchedFields(object); digest != "" {
+		kept = append(kept, metav1.ManagedFieldsEntry{Manager: digest, Operation: digested})
+	}
 	for _, entry := range object.GetManagedFields() {
-		if ours(entry) || byHand(entry) {
-			kept = append(kept, entry)
+		scales := holdsReplicas(entry)
+		if !ours(entry) && !(isScaler(entry) && scales) {
+			continue
 		}
+		if entry.Time, entry.FieldsV1 = nil, nil; scales {
+			entry.FieldsV1 = onlyReplicas()
+		}
+		kept = append(kept, entry)
 	}
 	object.SetManagedFields(kept)
 	return object, nil
+}
+
+func onlyReplicas() *metav1.FieldsV1 {
+	text, _ := fieldpath.NewSet(replicasField).ToJSON() // a set of one field can be written
+	fields := &metav1.FieldsV1{}
+	fields.SetRawBytes(text)
+	return fields
 }

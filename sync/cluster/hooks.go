@@ -208,10 +208,10 @@ func foreignHook(job manifests.Object) error {
 }
 
 // hook tries a hook: as it would be made, for which the one that is there has to go.
-func (t trial) hook(ctx context.Context, w write, live *unstructured.Unstructured) (outcome, error) {
+func (t trial) hook(ctx context.Context, w write, isThere bool) (outcome, error) {
 	result, id := outcome{object: w.object}, w.object.ID()
 	w.object = t.ofRun(w.object, "trial")
-	if live == nil {
+	if !isThere {
 		tried, _, err := t.patch(ctx, w)
 		switch {
 		case apierrors.IsNotFound(err) && t.brought[namespaceID(id.Namespace)] && w.object.Hook() == manifests.HookBefore:

@@ -77,7 +77,7 @@ func (o *Objects) recreatable(object manifests.Object, live *unstructured.Unstru
 }
 
 // recreate deletes a live object, if that is allowed, and makes it anew once it is gone.
-func (o *Objects) recreate(ctx context.Context, w write, cause error) (*unstructured.Unstructured, error) {
+func (o *Objects) recreate(ctx context.Context, w write, cause error) (metav1.Object, error) {
 	id := w.object.ID()
 	client := o.resource(w.mapping, id.Namespace)
 	live, err := client.Get(ctx, id.Name, metav1.GetOptions{})

@@ -10,8 +10,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/metadata"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/belay-gitops/belay/manifests"
@@ -23,6 +23,8 @@ type write struct {
 	object  manifests.Object
 	insist  bool // take back what others hold, whoever they are
 	trial   bool // change nothing
+	whole   bool // all of the object is asked for, and not its metadata alone
+	seen    bool // the live object is the watch's copy, without the whole of its managedFields
 	approach
 }
 
@@ -31,6 +33,7 @@ type approach struct {
 	entangled bool             // people wrote fields of it by hand: their ownership has to be moved first
 	left      []fieldpath.Path // where fields are that are left to others
 	account   []string         // where the pods' spec is, if they are to lose their ServiceAccount: see leavesAccount
+	evidence
 }
 
 // byHand picks what people wrote with kubectl and is not left to them.
@@ -40,15 +43,9 @@ func (w write) byHand(entry metav1.ManagedFieldsEntry) *fieldpath.Set {
 
 // patch applies an object, server-side. Fields that nobody keeps are taken over: those that kubectl manages, and
 // replicas that an autoscaler had which is gone. A conflict with anybody else is an error, unless the write insists;
-// contended is whom it had to be with.
-func (o *Objects) patch(ctx context.Context, w write) (applied *unstructured.Unstructured, contended string, err error) {
-	object := w.object.Unstructured().Object
-	if len(w.account) > 0 {
-		if object, err = withoutAccount(object, w.account); err != nil {
-			return nil, "", err
-		}
-	}
-	body, err := json.Marshal(object)
+// contended is whom it had to be with. Applied is an [unstructured.Unstructured] where the whole was asked for.
+func (o *Objects) patch(ctx context.Context, w write) (applied metav1.Object, contended string, err error) {
+	body, err := w.body()
 	if err != nil {
 		return nil, "", err
 	}
@@ -56,17 +53,48 @@ func (o *Objects) patch(ctx context.Context, w write) (applied *unstructured.Uns
 	if w.trial {
 		options.DryRun = []string{metav1.DryRunAll}
 	}
-	id := w.object.ID()
-	client := o.resource(w.mapping, id.Namespace)
-	applied, err = client.Patch(ctx, id.Name, types.ApplyPatchType, body, options)
+	applied, err = o.send(ctx, w, body, options)
 	held, kept := conflicts(err)
 	if held == "" || kept && !w.insist {
 		return applied, "", err
 	}
 	force := true
 	options.Force = &force
-	applied, err = client.Patch(ctx, id.Name, types.ApplyPatchType, body, options)
+	applied, err = o.send(ctx, w, body, options)
 	return applied, held, err
+}
+
+// body is an object as it is sent.
+func (w write) body() ([]byte, error) {
+	if len(w.account) == 0 {
+		return w.object.JSON()
+	}
+	object, err := withoutAccount(w.object.Unstructured().Object, w.account)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(object)
+}
+
+// send makes one request. The metadata alone spares the API server, and us, most of the answer.
+func (o *Objects) send(ctx context.Context, w write, body []byte, options metav1.PatchOptions) (metav1.Object, error) {
+	id := w.object.ID()
+	if !w.whole {
+		var client metadata.ResourceInterface = o.metadata.Resource(w.mapping.Resource)
+		if w.mapping.Scope.Name() == meta.RESTScopeNameNamespace {
+			client = o.metadata.Resource(w.mapping.Resource).Namespace(id.Namespace)
+		}
+		applied, err := client.Patch(ctx, id.Name, types.ApplyPatchType, body, options)
+		if err != nil {
+			return nil, err // and no object, not even the pointer to none
+		}
+		return applied, nil
+	}
+	applied, err := o.resource(w.mapping, id.Namespace).Patch(ctx, id.Name, types.ApplyPatchType, body, options)
+	if err != nil {
+		return nil, err
+	}
+	return applied, nil
 }
 
 // pick is what has to become belay's before an object can be applied that was refused.

@@ -29,7 +29,7 @@ type Difference struct {
 // order, and then what would go of the release that runs. Nothing is written. Objects that were refused are in the
 // error; the others are told all the same.
 func (o *Objects) Preview(ctx context.Context, release, running manifests.Release) ([]Difference, error) {
-	objects, trial := release.Objects.Objects(), o.trial(release.Objects, nil, true)
+	objects, trial := release.Objects.Objects(), o.trial(release.Objects, true)
 	leaving := manifests.Without(running.Objects.IDs(), release.Objects.IDs())
 	found := make([]*Difference, len(objects)+len(leaving))
 	errs := make([]error, len(found))

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/rand"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belay-gitops/belay/manifests"
 )
@@ -38,14 +39,15 @@ type trial struct {
 	*Objects
 	*autoscalers
 	insist  bool
-	live    map[manifests.ID]*unstructured.Unstructured
+	live    map[manifests.ID]*unstructured.Unstructured // what was listed
+	listed  map[domain]bool
 	kinds   map[kind]string // brought by CRDs of the same set
 	groups  map[string]bool // brought by APIServices of the same set
 	brought map[manifests.ID]bool
 	claimed map[manifests.ID]types.NamespacedName // by other Syncs
 }
 
-func (o *Objects) trial(objects manifests.Set, live map[manifests.ID]*unstructured.Unstructured, insist bool) trial {
+func (o *Objects) trial(objects manifests.Set, insist bool) trial {
 	brought := objects.Index()
 	return trial{
 		Objects: o,
@@ -54,36 +56,67 @@ func (o *Objects) trial(objects manifests.Set, live map[manifests.ID]*unstructur
 			mine:  func(labels map[string]string) bool { return ownerOf(labels) == o.sync },
 			known: map[string]map[manifests.ID]bool{},
 		},
-		insist: insist, live: live, kinds: definitions(objects), groups: servedGroups(objects), brought: brought,
+		insist: insist, kinds: definitions(objects), groups: servedGroups(objects), brought: brought,
 	}
 }
 
 // run tries one object.
-func (t trial) run(ctx context.Context, object manifests.Object) (outcome, error) {
+func (t trial) run(ctx context.Context, object manifests.Object, s sighting) (outcome, error) {
 	none := outcome{object: object}
 	if object.LeftAlone() {
 		return none, nil
 	}
 	id := object.ID()
-	mapping, err := t.mapping(object)
-	if err != nil {
+	w := write{object: object, insist: t.insist, trial: true, approach: approach{evidence: s.evidence}}
+	var err error
+	if w.mapping, err = t.mapping(object); err != nil {
 		if _, brought := t.kinds[id.GroupKind()]; brought || t.groups[id.Group] {
-			return outcome{difference: differs, object: object}, nil // it can be tried once its CRD, or its API, is there
+			return outcome{difference: differs, object: object, approach: w.approach}, nil // it can be tried once its CRD, or its API, is there
 		}
 		return none, err
 	}
-	w := write{mapping: mapping, object: object, insist: t.insist, trial: true}
-	live := t.live[id]
-	switch {
-	case live != nil && object.Hook() != manifests.NoHook:
-		return t.hook(ctx, w, live)
-	case live != nil:
-		return t.over(ctx, w, live)
+	if object.Hook() != manifests.NoHook && s.isThere() {
+		return t.hook(ctx, w, true)
 	}
-	if object.CreatedOnly() {
-		_, err := t.resource(mapping, id.Namespace).Get(ctx, id.Name, metav1.GetOptions{})
+	switch s.effort() {
+	case needsNothing:
+		return none, nil
+	case needsRewriting:
+		return t.rewritten(ctx, w, s.watched)
+	case needsComparing:
+		w.seen = true
+		return t.over(ctx, w, s.watched.(*unstructured.Unstructured))
+	case needsReading:
+		return t.afresh(ctx, w)
+	}
+	return t.absent(ctx, w)
+}
+
+// read is this Sync's live object; nil where there is none.
+func (t trial) read(ctx context.Context, w write) (*unstructured.Unstructured, error) {
+	id := w.object.ID()
+	if t.listed[domainOf(id)] {
+		return t.live[id], nil
+	}
+	live, err := t.resource(w.mapping, id.Namespace).Get(ctx, id.Name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err), apierrors.IsServiceUnavailable(err) && t.groups[id.Group]:
+		return nil, nil
+	case err != nil:
+		return nil, describe(w.object.String(), id.Kind, err)
+	case ownerOf(live.GetLabels()) != t.sync:
+		return nil, nil
+	}
+	return live, nil
+}
+
+// absent tries an object of which no watch knows one that is this Sync's.
+func (t trial) absent(ctx context.Context, w write) (outcome, error) {
+	id, none := w.object.ID(), outcome{object: w.object}
+	if w.object.CreatedOnly() {
+		_, err := t.resource(w.mapping, id.Namespace).Get(ctx, id.Name, metav1.GetOptions{})
 		if !apierrors.IsNotFound(err) {
-			return none, describe(object.String(), id.Kind, err) // it is there, whoever has it
+			return none, describe(w.object.String(), id.Kind, err) // it is there, whoever has it
 		}
 	}
 	owner, claimed := t.claimed[id]
@@ -91,18 +124,59 @@ func (t trial) run(ctx context.Context, object manifests.Object) (outcome, error
 		owner = t.cluster.watches.Owner(ctx, id)
 	}
 	if owner.Name != "" && owner != t.sync {
-		return none, t.contested(ctx, object, owner)
+		return none, t.contested(ctx, w.object, owner)
 	}
-	if object.Hook() != manifests.NoHook {
-		return t.hook(ctx, w, nil)
+	if w.object.Hook() != manifests.NoHook {
+		return t.hook(ctx, w, false)
 	}
 	return t.anew(ctx, w)
+}
+
+// rewritten tries an object that was written last as something else is wanted now, and that nobody has changed since.
+func (t trial) rewritten(ctx context.Context, w write, seen client.Object) (outcome, error) {
+	result := outcome{difference: differs, object: w.object, approach: w.approach}
+	if t.spares(w.object, seen) {
+		result.difference = same
+		return result, nil
+	}
+	tried, contended, err := t.patch(ctx, w)
+	if err != nil {
+		return t.afresh(ctx, w) // what can be done about it is for those to say who have read it
+	}
+	result.contended = contended
+	result.entangle(w, tried)
+	return result, nil
+}
+
+// afresh tries an object over the live one, which has to be read.
+func (t trial) afresh(ctx context.Context, w write) (outcome, error) {
+	w.seen = false
+	live, err := t.read(ctx, w)
+	if err != nil {
+		return outcome{object: w.object}, err
+	}
+	if live == nil {
+		return t.absent(ctx, w)
+	}
+	return t.over(ctx, w, live)
+}
+
+// entangle notes which fields people have written by hand.
+func (o *outcome) entangle(w write, tried metav1.Object) {
+	held := holders(tried.GetManagedFields(), w.byHand)
+	if held == "" {
+		return
+	}
+	o.entangled = true
+	if w.insist {
+		o.contended = join(o.contended, held)
+	}
 }
 
 // anew tries an object of which this Sync has none.
 func (t trial) anew(ctx context.Context, w write) (outcome, error) {
 	id := w.object.ID()
-	result := outcome{difference: differs, object: w.object}
+	result := outcome{difference: differs, object: w.object, approach: w.approach}
 	tried, _, err := t.patch(ctx, w)
 	// The answer to a creation that is only tried has no version. With one, something is there that is nobody's.
 	there := tried != nil && tried.GetResourceVersion() != ""
@@ -128,7 +202,10 @@ func (t trial) anew(ctx context.Context, w write) (outcome, error) {
 
 // adopt tries an object over one that is there and does not bear this Sync's labels.
 func (t trial) adopt(ctx context.Context, w write, live *unstructured.Unstructured) (outcome, error) {
-	if owner := ownerOf(live.GetLabels()); owner.Name != "" && owner != t.sync {
+	switch owner := ownerOf(live.GetLabels()); {
+	case owner == t.sync:
+		return t.over(ctx, w, live) // it is not with the watches yet
+	case owner.Name != "":
 		return outcome{}, t.contested(ctx, w.object, owner)
 	}
 	// Whoever took the labels off did not make it his: what belay has applied is this Sync's still.
@@ -142,7 +219,7 @@ func (t trial) adopt(ctx context.Context, w write, live *unstructured.Unstructur
 
 // over tries an object over the live one.
 func (t trial) over(ctx context.Context, w write, live *unstructured.Unstructured) (outcome, error) {
-	result := outcome{object: w.object}
+	result, asked := outcome{object: w.object}, w
 	if t.spares(w.object, live) {
 		return result, nil
 	}
@@ -150,32 +227,30 @@ func (t trial) over(ctx context.Context, w write, live *unstructured.Unstructure
 	if w.object, w.left, err = t.written(ctx, w.object, live); err != nil {
 		return result, err
 	}
-	w.account = leavesAccount(w.object.Unstructured(), live)
+	w.account, w.whole = leavesAccount(w.object.Unstructured(), live), true
 	result.object, result.approach = w.object, w.approach
 	tried, contended, err := t.patch(ctx, w)
-	if apierrors.IsInvalid(err) {
+	switch {
+	case w.seen && (err != nil || tried.GetResourceVersion() != live.GetResourceVersion()):
+		return t.afresh(ctx, asked) // the watch is behind, or what it has kept is not enough to tell what can be done
+	case apierrors.IsInvalid(err):
 		return t.overRefused(ctx, w, live, err)
-	}
-	if isOutdated(err) {
+	case isOutdated(err):
 		result.difference = differs
 		return result, t.tryElsewhere(ctx, w, live.GetNamespace()) // it cannot be tried over the live one before that is mended
-	}
-	if t.comes(err, w.object.ID()) {
+	case t.comes(err, w.object.ID()):
 		result.difference = differs
 		return result, nil
-	}
-	if err != nil {
+	case err != nil:
 		return result, describe(w.object.String(), w.object.ID().Kind, err)
 	}
 	result.contended = contended
-	if held := holders(tried.GetManagedFields(), w.byHand); held != "" {
-		result.entangled = true
-		if w.insist {
-			result.contended = join(contended, held)
-		}
-	}
-	if result.entangled || !equality.Semantic.DeepEqual(essence(live), essence(tried)) {
+	result.entangle(w, tried)
+	now, _ := tried.(*unstructured.Unstructured)
+	if result.entangled || !equality.Semantic.DeepEqual(essence(live), essence(now)) {
 		result.difference = differs
+	} else if marks(live) == marks(now) { // otherwise belay does not hold all of it, and a change may go unnoticed
+		t.cluster.watches.proved(t.sync, w.object.ID(), w.evidence, now)
 	}
 	return result, nil
 }
@@ -197,7 +272,7 @@ func (t trial) comes(err error, id manifests.ID) bool {
 }
 
 // spares tells whether people have said, in Git or on the live object, that it is not to be changed.
-func (t trial) spares(object manifests.Object, live *unstructured.Unstructured) bool {
+func (t trial) spares(object manifests.Object, live metav1.Object) bool {
 	return object.CreatedOnly() || live.GetAnnotations()[manifests.AnnotationReconcile] == "disabled"
 }
 

@@ -39,6 +39,8 @@ type Watches struct {
 	replaced map[types.UID]bool
 	// finished is the Jobs that were complete when they were deleted, as a TTL has it.
 	finished map[manifests.ID]bool
+	// proven is what is known to be as wanted.
+	proven map[types.NamespacedName]map[manifests.ID]proof
 	// judged is how the objects of Syncs are whose releases are judged.
 	judged map[types.NamespacedName]*steadiness
 }
@@ -74,6 +76,7 @@ func newWatches(config *rest.Config, mapper meta.RESTMapper, notify func(types.N
 		DefaultLabelSelector:        labels.NewSelector().Add(*owned),
 		DefaultTransform:            keepWatchedFields,
 		ReaderFailOnMissingInformer: true,
+		SyncPeriod:                  new(time.Duration), // what is known already is no news, every ten hours or ever
 	})
 	if err != nil {
 		return nil, fmt.Errorf("preparing watches: %w", err)
@@ -85,6 +88,7 @@ func newWatches(config *rest.Config, mapper meta.RESTMapper, notify func(types.N
 		suspects: map[types.NamespacedName]map[manifests.ID]string{},
 		replaced: map[types.UID]bool{},
 		finished: map[manifests.ID]bool{},
+		proven:   map[types.NamespacedName]map[manifests.ID]proof{},
 		judged:   map[types.NamespacedName]*steadiness{},
 	}, nil
 }
@@ -158,6 +162,15 @@ func like(gvk schema.GroupVersionKind) client.Object {
 
 // Get reads an owned object as the watches know it; nil where it is not there.
 func (w *Watches) Get(ctx context.Context, id manifests.ID) (client.Object, error) {
+	return w.get(ctx, id)
+}
+
+// peek is Get for who changes nothing of the object: it is the watches' own, and no copy.
+func (w *Watches) peek(ctx context.Context, id manifests.ID) (client.Object, error) {
+	return w.get(ctx, id, client.UnsafeDisableDeepCopy)
+}
+
+func (w *Watches) get(ctx context.Context, id manifests.ID, options ...client.GetOption) (client.Object, error) {
 	mapping, err := w.mapper.RESTMapping(id.GroupKind())
 	if meta.IsNoMatchError(err) {
 		return nil, nil
@@ -166,7 +179,7 @@ func (w *Watches) Get(ctx context.Context, id manifests.ID) (client.Object, erro
 		return nil, describe(id.String(), id.Kind, err)
 	}
 	object := like(mapping.GroupVersionKind)
-	err = w.cache.Get(ctx, client.ObjectKey{Namespace: id.Namespace, Name: id.Name}, object)
+	err = w.cache.Get(ctx, client.ObjectKey{Namespace: id.Namespace, Name: id.Name}, object, options...)
 	if client.IgnoreNotFound(err) != nil {
 		return nil, &Error{Reason: "WatchFailed", Object: id.String(), Temporary: true, Detail: err.Error()}
 	}
@@ -178,7 +191,7 @@ func (w *Watches) Get(ctx context.Context, id manifests.ID) (client.Object, erro
 
 // Owner is the Sync that an object belongs to, as far as the watches know.
 func (w *Watches) Owner(ctx context.Context, id manifests.ID) types.NamespacedName {
-	object, err := w.Get(ctx, id)
+	object, err := w.peek(ctx, id)
 	if err != nil || object == nil {
 		return types.NamespacedName{}
 	}
@@ -207,6 +220,7 @@ func (w *Watches) Forget(sync types.NamespacedName) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.suspects, sync)
+	delete(w.proven, sync)
 	delete(w.judged, sync)
 }
 

@@ -74,14 +74,28 @@ func TestDriftIsAChangeOfWhatBelayOwns(t *testing.T) {
 	}
 }
 
-func TestOnlyBelaysFieldsAndThoseOfPeoplesHandsAreKept(t *testing.T) {
-	u := owned(map[string]string{"a": "b"}, editor, annotator, oursStatus, oursFirst, statusWriter, oursUpdated)
-	got, err := keepWatchedFields(u)
+func TestADigestOfBelaysFieldsAndThoseOfPeoplesHandsIsKept(t *testing.T) {
+	scaler := fields("kube-controller-manager", metav1.ManagedFieldsOperationUpdate, "scale", `{"f:spec":{"f:replicas":{},"f:x":{}}}`)
+	u := owned(map[string]string{"a": "b"}, editor, annotator, oursStatus, oursFirst, statusWriter, oursUpdated, scaler)
+	got, err := keepWatchedFields(u.DeepCopy())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(owned(map[string]string{"a": "b"}, editor, oursFirst), got); diff != "" {
-		t.Error(diff)
+	const both = `{"f:spec":{"f:replicas":{}}}`
+	for range 2 { // what was kept is kept
+		kept := got.(*unstructured.Unstructured)
+		if watchedFields(kept) != watchedFields(u.DeepCopy()) {
+			t.Error("the digest is another")
+		}
+		if diff := cmp.Diff([]string{"belay Apply  " + both, "kube-controller-manager Update scale " + both}, summary(kept.GetManagedFields()[1:])); diff != "" {
+			t.Error(diff)
+		}
+		if !ownFields(kept.GetManagedFields()).Has(replicasField) || !scaled(kept.GetManagedFields()) {
+			t.Error("who holds the replicas is forgotten")
+		}
+		if got, err = keepWatchedFields(kept); err != nil {
+			t.Fatal(err)
+		}
 	}
 	other := toolscache.DeletedFinalStateUnknown{Key: "x"}
 	if got, err := keepWatchedFields(other); err != nil || got != any(other) {
@@ -111,6 +125,7 @@ func noted() (*Watches, *[]types.NamespacedName) {
 		notify: func(n types.NamespacedName) { *called = append(*called, n) },
 		wrote:  map[manifests.ID]string{}, suspects: map[types.NamespacedName]map[manifests.ID]string{},
 		finished: map[manifests.ID]bool{}, replaced: map[types.UID]bool{}, judged: map[types.NamespacedName]*steadiness{},
+		proven: map[types.NamespacedName]map[manifests.ID]proof{},
 	}, called
 }
 
