@@ -44,6 +44,11 @@ func newAgent(flags *genericclioptions.ConfigFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			renderer, err := newRenderer(a.renderMemory, a.renderConcurrency)
+			if err != nil {
+				return err
+			}
+			defer renderer.close()
 			logger := a.logger()
 			klog.SetLogger(logger)
 			return cluster.Run(cmd.Context(), config, cluster.AgentOptions{
@@ -54,7 +59,7 @@ func newAgent(flags *genericclioptions.ConfigFlags) *cobra.Command {
 				HealthAddress:  a.health,
 				Concurrency:    a.concurrency,
 				Logger:         logger,
-			}, func(c *cluster.Cluster) (cluster.Passes, error) { return newPasses(c, a, images) })
+			}, func(c *cluster.Cluster) (cluster.Passes, error) { return newPasses(c, renderer, a, images) })
 		},
 	}
 	f := cmd.Flags()
