@@ -39,14 +39,16 @@ func TestAnAliasBombIsRefusedAtOnce(t *testing.T) {
 			for file, text := range files {
 				tree[file] = &fstest.MapFile{Data: []byte(text)}
 			}
-			start := time.Now()
-			_, err := process(t).Build(t.Context(), tree, "")
-			fails(t, err, render.TooLarge, "")
-			if !strings.Contains(err.Error(), "aliases expand to more than 100000 nodes") {
-				t.Error(err)
-			}
-			if took := time.Since(start); took > 5*time.Second {
-				t.Errorf("took %s", took)
+			for way, child := range everyWay(t, process(t)) {
+				start := time.Now()
+				_, err := child.Build(t.Context(), tree, "")
+				fails(t, err, render.TooLarge, "")
+				if !strings.Contains(err.Error(), "aliases expand to more than 100000 nodes") {
+					t.Error(way, err)
+				}
+				if took := time.Since(start); took > 5*time.Second {
+					t.Errorf("%s took %s", way, took)
+				}
 			}
 		})
 	}
@@ -90,10 +92,12 @@ func TestALayerBombIsRefused(t *testing.T) {
 	if err != nil || set.Len() != 8 {
 		t.Fatalf("three layers make %d objects, %v", set.Len(), err)
 	}
-	start := time.Now()
-	_, err = process(t).Build(t.Context(), layerBomb(40), "l40")
-	fails(t, err, render.TooLarge, "")
-	if took := time.Since(start); took > 5*time.Second {
-		t.Errorf("took %s", took)
+	for way, child := range everyWay(t, process(t)) {
+		start := time.Now()
+		_, err = child.Build(t.Context(), layerBomb(40), "l40")
+		fails(t, err, render.TooLarge, "")
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("%s took %s", way, took)
+		}
 	}
 }

@@ -23,6 +23,7 @@ type filesystem struct {
 	err error
 
 	keepOrigins bool              // the kustomization asks for the annotations itself
+	setsSchema  bool              // a kustomization has an OpenAPI schema of its own
 	uses        map[use]bool      // what the kustomizations read so far use files for
 	objects     map[string]places // by kind and name, as the files have them
 }

@@ -29,6 +29,7 @@ func (f *filesystem) kustomization(name string, content []byte) ([]byte, error) 
 	if k.dir == f.dir {
 		f.start, f.keepOrigins = name, slices.Contains(k.content.BuildMetadata, types.OriginAnnotations)
 	}
+	f.setsSchema = f.setsSchema || len(k.content.OpenAPI) > 0
 	// Kustomize notes where each object comes from, and reads what was checked, not what another parser may see.
 	k.content.BuildMetadata = append(k.content.BuildMetadata, types.OriginAnnotations)
 	return json.Marshal(k.content)

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/kustomize/api/resource"
 	"sigs.k8s.io/kustomize/api/types"
+	"sigs.k8s.io/kustomize/kyaml/openapi"
 )
 
 // kustomize adds what the kustomization in dir makes.
@@ -30,7 +31,8 @@ func (b *builder) kustomize(dir string) error {
 	return nil
 }
 
-// schema guards the OpenAPI schema, which kustomize keeps in variables of its packages.
+// schema guards the OpenAPI schema, which kustomize keeps in variables of its packages. It parses its own once and then
+// has it for all builds, for as long as none sets another one: its Run puts neither back.
 var schema gosync.Mutex
 
 // run turns a panic, of which kustomize has some for odd input, into an error.
@@ -38,8 +40,12 @@ func run(files *filesystem, dir string) (resources resmap.ResMap, err error) {
 	schema.Lock()
 	defer schema.Unlock()
 	defer func() {
-		if recover() != nil {
+		crashed := recover() != nil
+		if crashed {
 			err = fail(Crashed, dir, "kustomize crashed on it")
+		}
+		if crashed || files.setsSchema {
+			openapi.ResetOpenAPI()
 		}
 	}()
 	options := krusty.MakeDefaultOptions()
@@ -67,5 +73,5 @@ func (b *builder) resource(dir string, r *resource.Resource, keepOrigin bool) er
 	if err := json.Unmarshal(text, &content); err != nil {
 		return at.fail(InvalidObject, "cannot be written as JSON")
 	}
-	return b.add(content, at)
+	return b.add(content, text, at)
 }

@@ -76,19 +76,19 @@ func (b *builder) file(name string) error {
 		if d.empty() {
 			continue
 		}
-		content, err := d.decode()
+		text, err := d.json()
 		if err != nil {
 			return err
 		}
-		if err := b.flatten(content, d.place); err != nil {
+		if err := b.object(text, d.place); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// decode reads a document as kubectl does: YAML 1.1, through JSON, whole numbers as int64.
-func (d document) decode() (map[string]any, error) {
+// json reads a document as kubectl does: YAML 1.1, through JSON.
+func (d document) json() ([]byte, error) {
 	if d.root.Kind != yaml.MappingNode {
 		return nil, d.fail(InvalidYAML, "is not an object: want fields such as apiVersion and kind")
 	}
@@ -96,19 +96,24 @@ func (d document) decode() (map[string]any, error) {
 	if err != nil {
 		return nil, syntaxError(d.place, d.text, err)
 	}
+	return text, nil
+}
+
+// object adds an object that is written as JSON, or those in it if it is a list. Whole numbers become int64, as in kubectl.
+func (b *builder) object(text []byte, at place) error {
 	var content map[string]any
 	if err := json.Unmarshal(text, &content); err != nil {
-		return nil, d.fail(InvalidYAML, "cannot be written as JSON")
+		return at.fail(InvalidYAML, "cannot be written as JSON")
 	}
-	return content, nil
+	return b.flatten(content, text, at)
 }
 
 // flatten adds an object, or those in it if it is a list. Items of a DeploymentList may leave out what they are.
-func (b *builder) flatten(content map[string]any, at place) error {
+func (b *builder) flatten(content map[string]any, text []byte, at place) error {
 	kind, _ := content["kind"].(string)
 	items, isList := content["items"].([]any)
 	if !strings.HasSuffix(kind, "List") || !isList {
-		return b.add(content, at)
+		return b.add(content, text, at)
 	}
 	for i, item := range items {
 		object, ok := item.(map[string]any)
@@ -118,7 +123,11 @@ func (b *builder) flatten(content map[string]any, at place) error {
 		if itemKind := strings.TrimSuffix(kind, "List"); itemKind != "" && object["kind"] == nil {
 			object["kind"], object["apiVersion"] = itemKind, content["apiVersion"]
 		}
-		if err := b.flatten(object, at); err != nil {
+		text, err := json.Marshal(object)
+		if err != nil {
+			return at.fail(InvalidObject, "cannot be written as JSON")
+		}
+		if err := b.flatten(object, text, at); err != nil {
 			return err
 		}
 	}

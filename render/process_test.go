@@ -28,13 +28,15 @@ nameSuffix: -x
 		if err != nil {
 			t.Fatal(err)
 		}
-		there, err := process(t).Build(t.Context(), tree, dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		same(t, listed(there), listed(here))
-		if here.Digest() != there.Digest() {
-			t.Errorf("%q: the objects differ", dir)
+		for way, child := range everyWay(t, process(t)) {
+			there, err := child.Build(t.Context(), tree, dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, listed(there), listed(here))
+			if here.Digest() != there.Digest() {
+				t.Errorf("%q: the objects of %s differ", dir, way)
+			}
 		}
 	}
 }
@@ -55,21 +57,24 @@ func TestAChildThatTakesTooLongIsKilled(t *testing.T) {
 	t.Parallel()
 	p := process(t)
 	p.Timeout = 500 * time.Millisecond
-	start := time.Now()
-	_, err := p.Build(t.Context(), manyObjects(9000), "")
-	fails(t, err, render.TimedOut, "rendering took more than 500ms")
-	if took := time.Since(start); took > 5*time.Second {
-		t.Errorf("took %s", took)
+	for way, child := range everyWay(t, p) {
+		start := time.Now()
+		_, err := child.Build(t.Context(), manyObjects(9000), "")
+		fails(t, err, render.TimedOut, "rendering took more than 500ms")
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("%s took %s", way, took)
+		}
 	}
 }
 
 func TestACallerWhoGivesUpGetsTheirOwnError(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(200*time.Millisecond, cancel)
-	_, err := process(t).Build(ctx, manyObjects(9000), "")
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
+	for way, child := range everyWay(t, process(t)) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(200*time.Millisecond, cancel)
+		if _, err := child.Build(ctx, manyObjects(9000), ""); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: got %v", way, err)
+		}
 	}
 }
 
@@ -82,8 +87,10 @@ func TestAChildThatTakesTooMuchMemoryIsReported(t *testing.T) {
 	p.Memory = 128 << 20
 	p.Limits = render.Limits{Bytes: 1 << 40, Objects: 1 << 30, ObjectBytes: 1 << 30}
 	big := configMap("big") + "data:\n  k: [" + strings.Repeat("x,", 8<<20) + "x]\n"
-	_, err := p.Build(t.Context(), fstest.MapFS{"a.yaml": {Data: []byte(big)}}, "")
-	fails(t, err, render.OutOfMemory, "rendering took more than the 128 MiB of memory it may have")
+	for _, child := range everyWay(t, p) {
+		_, err := child.Build(t.Context(), fstest.MapFS{"a.yaml": {Data: []byte(big)}}, "")
+		fails(t, err, render.OutOfMemory, "rendering took more than the 128 MiB of memory it may have")
+	}
 }
 
 // A kill from outside says nothing of the tree.
@@ -107,23 +114,5 @@ func TestAChildThatSaysNothingIsReported(t *testing.T) {
 	fails(t, err, render.Crashed, "deploy: the renderer stopped without a result")
 	if _, err := (render.Process{Command: []string{"/does/not/exist"}}).Build(t.Context(), fstest.MapFS{}, ""); err == nil {
 		t.Error("a command that does not exist was started")
-	}
-}
-
-func BenchmarkAChildWithOnePlainFile(b *testing.B) {
-	p, tree := process(b), fstest.MapFS{"a.yaml": {Data: []byte(configMap("a"))}}
-	for b.Loop() {
-		if _, err := p.Build(b.Context(), tree, ""); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkAChildWithOneKustomization(b *testing.B) {
-	p, tree := process(b), layerBomb(1)
-	for b.Loop() {
-		if _, err := p.Build(b.Context(), tree, "l1"); err != nil {
-			b.Fatal(err)
-		}
 	}
 }

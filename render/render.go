@@ -11,7 +11,6 @@ package render
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"path"
@@ -47,28 +46,39 @@ func (l Limits) orDefault() Limits {
 // It works in this process, where nothing bounds its memory, nothing interrupts it, and kustomize writes its warnings to
 // stderr: build a tree that others can write with a [Process].
 func Build(tree fs.FS, dir string, limits Limits) (manifests.Set, error) {
-	limits = limits.orDefault()
-	b := &builder{tree: &reader{tree: tree, limits: limits}, limits: limits}
-	dir = path.Clean(dir)
-	if err := b.directory(dir); err != nil {
+	var objects []manifests.Object
+	err := build(tree, dir, limits, func(o manifests.Object, _ []byte) error {
+		objects = append(objects, o)
+		return nil
+	})
+	if err != nil {
 		return manifests.Set{}, err
 	}
-	if len(b.objects) == 0 {
-		return manifests.Set{}, fail(NothingRendered, dir, "there is no object in it")
+	return manifests.NewSet(objects...)
+}
+
+// build gives each object to keep when it has it, with the JSON that it was made of; after an error they count for
+// nothing.
+func build(tree fs.FS, dir string, limits Limits, keep func(o manifests.Object, text []byte) error) error {
+	limits = limits.orDefault()
+	b := &builder{tree: &reader{tree: tree, limits: limits}, limits: limits, keep: keep, files: map[manifests.ID]string{}}
+	dir = path.Clean(dir)
+	if err := b.directory(dir); err != nil {
+		return err
 	}
-	set, err := manifests.NewSet(b.objects...)
-	if err != nil {
-		return manifests.Set{}, fail(DuplicateObject, "", "%v", err)
+	if len(b.files) == 0 {
+		return fail(NothingRendered, dir, "there is no object in it")
 	}
-	return set, nil
+	return nil
 }
 
 // builder gathers the objects of one build.
 type builder struct {
-	tree    *reader
-	limits  Limits
-	objects []manifests.Object
-	bytes   int64
+	tree   *reader
+	limits Limits
+	keep   func(o manifests.Object, text []byte) error
+	files  map[manifests.ID]string // of the objects so far
+	bytes  int64
 }
 
 // directory builds dir the way its files ask for.
@@ -92,25 +102,25 @@ func (b *builder) directory(dir string) error {
 	return b.plain(dir)
 }
 
-// add keeps one object.
-func (b *builder) add(content map[string]any, at place) error {
-	text, err := json.Marshal(content)
-	if err != nil {
-		return at.fail(InvalidObject, "cannot be written as JSON")
-	}
+// add keeps one object, which text is the JSON of.
+func (b *builder) add(content map[string]any, text []byte, at place) error {
 	o, err := manifests.NewObject(&unstructured.Unstructured{Object: content}, at.file)
 	if err != nil {
 		return at.fail(InvalidObject, "%s", strings.TrimPrefix(err.Error(), at.file+": "))
 	}
+	id := o.ID()
 	if len(text) > b.limits.ObjectBytes {
-		return at.fail(TooLarge, "%s has %d bytes, more than the limit of %d", o.ID(), len(text), b.limits.ObjectBytes)
+		return at.fail(TooLarge, "%s has %d bytes, more than the limit of %d", id, len(text), b.limits.ObjectBytes)
 	}
-	if len(b.objects) >= b.limits.Objects {
+	if len(b.files) >= b.limits.Objects {
 		return at.fail(TooLarge, "there are more than %d objects", b.limits.Objects)
 	}
 	if b.bytes += int64(len(text)); b.bytes > b.limits.Bytes {
 		return at.fail(TooLarge, "the objects have more than %d bytes together", b.limits.Bytes)
 	}
-	b.objects = append(b.objects, o)
-	return nil
+	if first, twice := b.files[id]; twice {
+		return fail(DuplicateObject, "", "%s is defined twice, in %s and in %s: keep one", id, first, at.file)
+	}
+	b.files[id] = at.file
+	return b.keep(o, text)
 }

@@ -160,8 +160,12 @@ func TestAnErrorOfTheTreeIsPassedOn(t *testing.T) {
 		}
 		tree := refusing{repository(archive), file, pointer}
 		_, inProcess := render.Build(tree, "app", render.Limits{})
-		_, inChild := process(t).Build(t.Context(), tree, "app")
-		for _, err := range []error{inProcess, inChild} {
+		errs := []error{inProcess}
+		for _, child := range everyWay(t, process(t)) {
+			_, err := child.Build(t.Context(), tree, "app")
+			errs = append(errs, err)
+		}
+		for _, err := range errs {
 			fails(t, err, render.Unreadable, file+": is a Git LFS pointer")
 			if !errors.Is(err, pointer) {
 				t.Errorf("%s: %v does not wrap the tree's error", name, err)

@@ -46,6 +46,11 @@ func newAgent(flags *genericclioptions.ConfigFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			renderer, err := newRenderer(a.renderMemory, a.renderConcurrency)
+			if err != nil {
+				return err
+			}
+			defer renderer.close()
 			logger := a.logger()
 			klog.SetLogger(logger)
 			if err := serveProfiles(cmd.Context(), a.pprof); err != nil {
@@ -60,7 +65,7 @@ func newAgent(flags *genericclioptions.ConfigFlags) *cobra.Command {
 				Concurrency:    a.concurrency,
 				APIConcurrency: a.apiConcurrency,
 				Logger:         logger,
-			}, func(c *cluster.Cluster) (cluster.Passes, error) { return newPasses(c, a, images) })
+			}, func(c *cluster.Cluster) (cluster.Passes, error) { return newPasses(c, renderer, a, images) })
 		},
 	}
 	f := cmd.Flags()

@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	gosync "sync"
@@ -14,9 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/belay-gitops/belay/manifests"
 	"github.com/belay-gitops/belay/registry"
-	"github.com/belay-gitops/belay/render"
 	"github.com/belay-gitops/belay/sync"
 	"github.com/belay-gitops/belay/sync/api/v1alpha1"
 	"github.com/belay-gitops/belay/sync/cluster"
@@ -25,7 +20,7 @@ import (
 // passes wires what belay is made of: for each Sync a Syncer with its source, journal and view of the cluster.
 type passes struct {
 	cluster  *cluster.Cluster
-	renderer renderer
+	renderer *renderer
 	resolver *registry.Resolver
 	images   imageSettings
 	flags    agentFlags
@@ -45,22 +40,15 @@ type syncer struct {
 	objects *cluster.Objects
 }
 
-func newPasses(c *cluster.Cluster, flags agentFlags, images imageSettings) (*passes, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("finding this program: %w", err)
-	}
+func newPasses(c *cluster.Cluster, renderer *renderer, flags agentFlags, images imageSettings) (*passes, error) {
 	images.options.Platforms = c.Platforms
 	resolver, err := registry.New(images.options)
 	if err != nil {
 		return nil, err
 	}
 	return &passes{
-		cluster: c,
-		renderer: renderer{
-			process: render.Process{Command: []string{self, renderChild}, Memory: flags.renderMemory},
-			slots:   make(chan struct{}, max(1, flags.renderConcurrency)),
-		},
+		cluster:  c,
+		renderer: renderer,
 		resolver: resolver,
 		images:   images,
 		flags:    flags,
@@ -167,7 +155,7 @@ func (p *passes) newSyncer(name types.NamespacedName, s *v1alpha1.Sync) *syncer 
 			Namespace: name.Namespace,
 			Name:      name.Name,
 			Source:    source,
-			Renderer:  p.renderer,
+			Renderer:  p.renderer.forSync(),
 			Resolver:  &resolver{namespace: name.Namespace, cluster: p.cluster, registry: p.resolver, own: p.images.own},
 			Journal:   journal,
 			Clock:     time.Now,
@@ -188,21 +176,4 @@ func notes(events []sync.Event) []cluster.Note {
 		notes = append(notes, note)
 	}
 	return notes
-}
-
-// renderer renders a few trees at once, since each may take the memory that it is given.
-type renderer struct {
-	process render.Process
-	slots   chan struct{}
-}
-
-// Build implements [sync.Renderer].
-func (r renderer) Build(ctx context.Context, tree fs.FS, dir string) (manifests.Set, error) {
-	select {
-	case r.slots <- struct{}{}:
-		defer func() { <-r.slots }()
-	case <-ctx.Done():
-		return manifests.Set{}, fmt.Errorf("waiting for others to be rendered: %w", ctx.Err())
-	}
-	return r.process.Build(ctx, tree, dir)
 }

@@ -1,0 +1,108 @@
+package render
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+	"slices"
+)
+
+// host answers the child's questions about one tree.
+type host struct {
+	tree  fs.FS
+	errs  map[string]error // of the tree by name, but for files that do not exist
+	ahead int64            // bytes that may still be sent unasked
+}
+
+const (
+	sentAhead     = 16 << 20  // bytes, in one job
+	sentAheadEach = 256 << 10 // bytes of a file; a bigger one is asked for
+)
+
+func newHost(tree fs.FS) *host {
+	return &host{tree: tree, errs: map[string]error{}, ahead: sentAhead}
+}
+
+// job is what the child gets to begin with: where it starts is in there already, if it can be listed.
+func (h *host) job(j job) (job, [][]byte) {
+	dir := path.Clean(j.Dir)
+	if i, err := fs.Stat(h.tree, dir); err != nil || !i.IsDir() {
+		return j, nil
+	}
+	entries, err := fs.ReadDir(h.tree, dir)
+	if err != nil {
+		return j, nil
+	}
+	var parts [][]byte
+	j.Listed = true
+	j.Ahead.Infos, parts = h.list(dir, entries)
+	return j, parts
+}
+
+func (h *host) answer(m message) (answer, [][]byte) {
+	var a answer
+	var parts [][]byte
+	var err error
+	switch m.Op {
+	case opStat:
+		var i fs.FileInfo
+		if i, err = fs.Stat(h.tree, m.Name); err == nil {
+			a.Infos = []info{{Base: i.Name(), Bytes: i.Size(), Kind: i.Mode()}}
+			parts = h.send(nil, m.Name, &a.Infos[0])
+		}
+	case opRead:
+		var content []byte
+		content, err = fs.ReadFile(h.tree, m.Name)
+		parts = [][]byte{content}
+	case opList:
+		var entries []fs.DirEntry
+		if entries, err = fs.ReadDir(h.tree, m.Name); err == nil {
+			a.Infos, parts = h.list(m.Name, entries)
+		}
+	default:
+		err = errors.ErrUnsupported
+	}
+	switch missing := told(m.Name, err); {
+	case errors.Is(missing, fs.ErrNotExist):
+		return answer{Missing: true}, nil
+	case err != nil:
+		h.errs[m.Name] = err
+		return answer{Err: unreadable("", err).Detail}, nil
+	}
+	return a, parts
+}
+
+// list is a directory's entries, and the content of those that a build of it would read next.
+func (h *host) list(dir string, entries []fs.DirEntry) ([]info, [][]byte) {
+	infos := make([]info, len(entries))
+	var parts [][]byte
+	for i, e := range entries {
+		infos[i] = info{Base: e.Name(), Kind: e.Type()}
+		if !e.Type().IsRegular() || !isYAML(e.Name()) && !slices.Contains(kustomizationNames, e.Name()) {
+			continue
+		}
+		if details, err := e.Info(); err == nil {
+			sent := infos[i]
+			sent.Bytes = details.Size()
+			parts = h.send(parts, path.Join(dir, e.Name()), &sent)
+			if sent.Sent {
+				infos[i] = sent
+			}
+		}
+	}
+	return infos, parts
+}
+
+// send adds the content of a small file to an answer. One that cannot be read is left to be asked for.
+func (h *host) send(parts [][]byte, name string, i *info) [][]byte {
+	if !i.Kind.IsRegular() || i.Bytes > min(sentAheadEach, h.ahead) {
+		return parts
+	}
+	content, err := fs.ReadFile(h.tree, name)
+	if err != nil {
+		return parts
+	}
+	i.Sent, i.Bytes = true, int64(len(content))
+	h.ahead -= i.Bytes
+	return append(parts, content)
+}
