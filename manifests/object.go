@@ -162,9 +162,6 @@ func (o Object) Wave() int {
 // Unstructured is a copy of the object's content.
 func (o Object) Unstructured() *unstructured.Unstructured { return o.content.DeepCopy() }
 
-// JSON is the object's content as JSON, with sorted keys.
-func (o Object) JSON() ([]byte, error) { return json.Marshal(o.content.Object) }
-
 // With is a copy of the object with change applied to it.
 func (o Object) With(change func(*unstructured.Unstructured)) Object {
 	u := o.Unstructured()
