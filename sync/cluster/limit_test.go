@@ -22,7 +22,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-var configMaps = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
+var configMapKind = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
 
 const emptyMetadata = `{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"a"}}`
 
@@ -56,7 +56,7 @@ func TestNoMoreRequestsAreInFlightThanAreAllowed(t *testing.T) {
 	var group gosync.WaitGroup
 	for range asked {
 		group.Go(func() {
-			if _, err := client.Resource(configMaps).Namespace("x").Get(t.Context(), "a", metav1.GetOptions{}); err != nil {
+			if _, err := client.Resource(configMapKind).Namespace("x").Get(t.Context(), "a", metav1.GetOptions{}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -66,7 +66,7 @@ func TestNoMoreRequestsAreInFlightThanAreAllowed(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := client.Resource(configMaps).Namespace("x").Get(ctx, "late", metav1.GetOptions{}); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := client.Resource(configMapKind).Namespace("x").Get(ctx, "late", metav1.GetOptions{}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a request that waits in vain: got %v", err)
 	}
 	if len(full) != 0 {
@@ -96,11 +96,11 @@ func TestWhoIsToComeBackLaterHoldsNobodyUp(t *testing.T) {
 		})
 		done := make(chan error, 1)
 		go func() {
-			_, err := client.Resource(configMaps).Namespace("x").Patch(t.Context(), "a", "application/apply-patch+yaml", []byte(`{}`), metav1.PatchOptions{})
+			_, err := client.Resource(configMapKind).Namespace("x").Patch(t.Context(), "a", "application/apply-patch+yaml", []byte(`{}`), metav1.PatchOptions{})
 			done <- err
 		}()
 		<-told
-		if _, err := client.Resource(configMaps).Namespace("x").Get(t.Context(), "b", metav1.GetOptions{}); err != nil {
+		if _, err := client.Resource(configMapKind).Namespace("x").Get(t.Context(), "b", metav1.GetOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		select {
@@ -117,7 +117,7 @@ func TestWhoIsToComeBackLaterHoldsNobodyUp(t *testing.T) {
 func TestARefusalWithoutATimeIsAnError(t *testing.T) {
 	client := limitedOn(t, 1, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
 	for range 2 { // the place is free again
-		if _, err := client.Resource(configMaps).Namespace("x").Get(t.Context(), "a", metav1.GetOptions{}); !apierrors.IsServiceUnavailable(err) {
+		if _, err := client.Resource(configMapKind).Namespace("x").Get(t.Context(), "a", metav1.GetOptions{}); !apierrors.IsServiceUnavailable(err) {
 			t.Errorf("got %v", err)
 		}
 	}
@@ -181,7 +181,7 @@ func TestTheClientsOfAConfigurationShareItsPlacesAndItsConnection(t *testing.T) 
 			t.Fatal(err)
 		}
 		group.Go(func() {
-			if _, err := client.Resource(configMaps).Namespace("x").Get(t.Context(), "a", metav1.GetOptions{}); err != nil {
+			if _, err := client.Resource(configMapKind).Namespace("x").Get(t.Context(), "a", metav1.GetOptions{}); err != nil {
 				t.Error(err)
 			}
 		})
