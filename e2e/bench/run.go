@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// soon is how long a small thing may take before it is given up.
+const soon = 2 * time.Minute
+
 // scenario is a group of steps that share a cluster.
 type scenario struct {
 	name string
@@ -18,6 +21,11 @@ type scenario struct {
 // scenarios are all there are, in the order in which they are run.
 var scenarios = []scenario{
 	{"apps", appsScenario},
+	{"configmaps", configMapsScenario},
+	{"drift", driftScenario},
+	{"fairness", fairnessScenario},
+	{"memory", memoryScenario},
+	{"refs", refsScenario},
 }
 
 func names() []string {
