@@ -75,7 +75,7 @@ func (r running) step(ctx context.Context, one *Result, tries int, try func(i in
 			return err
 		}
 	}
-	if one.Cost, err = m.stop(ctx); err != nil {
+	if one.Belay, err = m.stop(ctx); err != nil {
 		return err
 	}
 	return profile()

@@ -7,7 +7,7 @@ import (
 )
 
 // configMapsScenario is one Sync of many ConfigMaps.
-func configMapsScenario(ctx context.Context, o options, r *results) error {
+func configMapsScenario(ctx context.Context, o options, r *Results) error {
 	for _, n := range o.configMaps {
 		for i := range o.repeatsOf(n / 4) {
 			if err := oneOfConfigMaps(ctx, o, r, n, i); err != nil {
@@ -19,7 +19,7 @@ func configMapsScenario(ctx context.Context, o options, r *results) error {
 }
 
 // oneOfConfigMaps runs belay and the floor on one cluster, each first every other time.
-func oneOfConfigMaps(ctx context.Context, o options, r *results, n, try int) error {
+func oneOfConfigMaps(ctx context.Context, o options, r *Results, n, try int) error {
 	t, err := startTarget(ctx, o)
 	if err != nil {
 		return err
@@ -41,7 +41,7 @@ func oneOfConfigMaps(ctx context.Context, o options, r *results, n, try int) err
 type manyConfigMaps struct {
 	*target
 	configMaps
-	results    *results
+	results    *Results
 	first      bool
 	repository *repository
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -26,18 +27,18 @@ var drifts = []drifted{
 	{
 		step: "changed field", collection: "/api/v1/namespaces/%s/services", method: "PATCH",
 		contentType: "application/json-patch+json", body: `[{"op":"replace","path":"/spec/ports/0/port","value":81}]`,
-		right: func(_ string, object []byte) bool { return contains(object, `"port":80,`) },
+		right: func(_ string, object []byte) bool { return bytes.Contains(object, []byte(`"port":80,`)) },
 	},
 	{
 		step: "added field", collection: "/apis/apps/v1/namespaces/%s/deployments", method: "PATCH",
 		contentType: "application/strategic-merge-patch+json",
 		body:        `{"spec":{"template":{"spec":{"containers":[{"name":"web","env":[{"name":"ADDED","value":"by hand"}]}]}}}}`,
-		right:       func(_ string, object []byte) bool { return !contains(object, `"value":"by hand"`) },
+		right:       func(_ string, object []byte) bool { return !bytes.Contains(object, []byte(`"value":"by hand"`)) },
 	},
 }
 
 // driftScenario spoils objects of some of 100 apps, another app each time.
-func driftScenario(ctx context.Context, o options, r *results) error {
+func driftScenario(ctx context.Context, o options, r *Results) error {
 	const n = 100
 	return withAgent(ctx, o, func(run running) error {
 		all := apps(n, "apps")

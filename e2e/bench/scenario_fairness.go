@@ -10,6 +10,8 @@ import (
 const (
 	failing      = 1000
 	largeObjects = 5000
+	aloneStep    = "small Sync alone"
+	failingStep  = "small Sync beside 1,000 that fail"
 )
 
 // ailing are the ways in which a Sync fails: an edit of an app's Deployment, and of its Sync.
@@ -53,7 +55,7 @@ func notReady(s syncState) bool {
 }
 
 // fairnessScenario deploys small Syncs alone, beside many that fail, and beside a large one that is being applied.
-func fairnessScenario(ctx context.Context, o options, r *results) error {
+func fairnessScenario(ctx context.Context, o options, r *Results) error {
 	return withAgent(ctx, o, func(run running) error {
 		f := &fairness{running: run, results: r, small: apps(300, "small")}
 		for _, step := range []func(context.Context) error{f.prepare, f.alone, f.besideLarge, f.besideFailing} {
@@ -67,7 +69,7 @@ func fairnessScenario(ctx context.Context, o options, r *results) error {
 
 type fairness struct {
 	running
-	results    *results
+	results    *Results
 	small      []app
 	next       int // of the small ones, which is not deployed yet
 	repository *repository
@@ -95,7 +97,7 @@ func (f *fairness) alone(ctx context.Context) error {
 	if _, err := f.deployNext(ctx); err != nil { // the first one has the agent begin to watch and to fetch
 		return err
 	}
-	one := &Result{Scenario: "fairness", Step: "small Sync alone", N: 1}
+	one := &Result{Scenario: "fairness", Step: aloneStep, N: 1}
 	if err := f.step(ctx, one, 2*f.tries, func(int) (float64, error) { return f.deployNext(ctx) }); err != nil {
 		return err
 	}
@@ -171,7 +173,7 @@ func (f *fairness) besideFailing(ctx context.Context) error {
 			return fmt.Errorf("one that %s: %w", ailing[i%len(ailing)].name, err)
 		}
 	}
-	one := &Result{Scenario: "fairness", Step: "small Sync beside 1,000 that fail", N: failing}
+	one := &Result{Scenario: "fairness", Step: failingStep, N: failing}
 	m, err := f.measure(ctx, "belay", f.agent.pid)
 	if err != nil {
 		return err
@@ -186,7 +188,7 @@ func (f *fairness) besideFailing(ctx context.Context) error {
 			return err
 		}
 	}
-	if one.Cost, err = m.stop(ctx); err != nil {
+	if one.Belay, err = m.stop(ctx); err != nil {
 		return err
 	}
 	f.results.put(one)

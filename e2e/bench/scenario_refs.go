@@ -12,7 +12,7 @@ import (
 const manyRefs = 40_000
 
 // refsScenario polls a repository of many references, in which nothing happens.
-func refsScenario(ctx context.Context, o options, r *results) error {
+func refsScenario(ctx context.Context, o options, r *Results) error {
 	return withAgent(ctx, o, func(run running) error {
 		repository, err := run.newRepository(ctx, "refs")
 		if err != nil {
@@ -46,7 +46,7 @@ func refsScenario(ctx context.Context, o options, r *results) error {
 		if err != nil {
 			return err
 		}
-		one.Figures["bytes from Git for one poll"], one.Figures["bytes to Git for one poll"] = median(got), median(sent)
+		one.Figures[pollFigure], one.Figures["bytes to Git for one poll"] = median(got), median(sent)
 		r.put(one)
 		return nil
 	})
