@@ -65,7 +65,7 @@ bench-short: build
 
 .PHONY: unit
 unit:
-	$(GO) test ./cmd/... ./manifests/... ./registry/... ./render/... ./sync/...
+	$(GO) test ./cmd/... ./e2e/bench/... ./manifests/... ./registry/... ./render/... ./sync/...
 
 # The race detector needs a C compiler, which make test does not.
 .PHONY: race

@@ -169,6 +169,23 @@ func (a app) writes(version string) ([]write, error) {
 	return writes, nil
 }
 
+// loadsOf are the floor's requests for a release of each app: number 1 is its first.
+func loadsOf(all []app, number int) ([]load, error) {
+	var loads []load
+	for _, a := range all {
+		applies, err := a.writes(fmt.Sprintf("%d.0.0", number))
+		if err != nil {
+			return nil, err
+		}
+		one, err := newLoad(a.namespace, a.name(), number, applies)
+		if err != nil {
+			return nil, err
+		}
+		loads = append(loads, one)
+	}
+	return loads, nil
+}
+
 // applyOf is the request that applies an object of a Sync.
 func applyOf(namespace, sync, collection, text string) (write, error) {
 	var value map[string]any

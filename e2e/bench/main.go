@@ -25,8 +25,7 @@ type options struct {
 	tries          int           // of what is done again and again: a change of one app, a drift
 	repeats        int           // of floor and belay; 0 is a few where they are short
 	inFlight       int           // requests of the floor side by side
-	sweep          bool
-	http1          bool // the floor speaks HTTP/1.1
+	http1          bool          // the floor speaks HTTP/1.1
 	profiles       string
 	profileSeconds int
 	agentArgs      []string
@@ -66,7 +65,6 @@ func parse(args []string) (options, error) {
 	f.IntVar(&o.tries, "tries", 10, "how often one app is changed, and each drift is made")
 	f.IntVar(&o.repeats, "repeats", 0, "how often floor and belay are run in turn, each time on a new cluster (default: a few where they are short)")
 	f.IntVar(&o.inFlight, "inflight", 32, "how many requests of the floor are under way at a time")
-	f.BoolVar(&o.sweep, "sweep", false, "find the number in flight at which the floor is fastest, first")
 	f.BoolVar(&o.http1, "http1", false, "the floor speaks HTTP/1.1 over kept connections, not HTTP/2")
 	f.StringVar(&o.profiles, "profiles", "", "a `folder` for CPU profiles of the agent, one for each step")
 	f.IntVar(&o.profileSeconds, "profile-seconds", 15, "how long each is")

@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"net/http"
+	"strings"
 	"time"
 )
 
@@ -14,6 +17,7 @@ type Cost struct {
 	RSS       int64              `json:"peakRSSBytes"`     // the agent's process alone
 	BelowRSS  int64              `json:"peakRSSBelowBytes"`
 	GitBytes  int64              `json:"gitBytes"` // from the Git server
+	GitPolls  int                `json:"gitPolls"` // how often that was asked what it has
 }
 
 // meter measures from when it is made until stop.
@@ -25,6 +29,7 @@ type meter struct {
 	cpu      float64
 	servers  map[string]float64
 	git      int64
+	polls    int
 	stopped  chan struct{}
 	below    chan int64
 }
@@ -34,6 +39,9 @@ func (t *target) measure(ctx context.Context, user string, pid int) (*meter, err
 	m := &meter{target: t, user: user, stopped: make(chan struct{}), below: make(chan int64, 1)}
 	var err error
 	if m.requests, err = t.requestsOf(ctx, user); err != nil {
+		return nil, err
+	}
+	if m.polls, err = t.polls(ctx); err != nil {
 		return nil, err
 	}
 	m.servers, m.git = t.serverCPU(), t.git.got.Load()
@@ -54,7 +62,7 @@ func (m *meter) watch(pid int) {
 	go func() { m.below <- peakBelow(pid, m.stopped) }()
 }
 
-// stop ends measuring. Requests are counted once none have come for a moment: what a step leaves to be done is part of it.
+// stop ends measuring. What a step leaves to be done is part of it: see [target.settle].
 func (m *meter) stop(ctx context.Context) (Cost, error) {
 	close(m.stopped)
 	c := Cost{}
@@ -63,6 +71,11 @@ func (m *meter) stop(ctx context.Context) (Cost, error) {
 		c.CPU, c.RSS = cpuOf(m.pid)-m.cpu, memoryOf(m.pid, "VmHWM")
 	}
 	c.GitBytes = m.target.git.got.Load() - m.git
+	polls, err := m.target.polls(ctx)
+	if err != nil {
+		return Cost{}, err
+	}
+	c.GitPolls = polls - m.polls
 	c.ServerCPU = map[string]float64{}
 	for name, now := range m.target.serverCPU() {
 		c.ServerCPU[name] = now - m.servers[name]
@@ -73,6 +86,34 @@ func (m *meter) stop(ctx context.Context) (Cost, error) {
 	}
 	c.Requests = now.less(m.requests)
 	return c, nil
+}
+
+// polls is how often the Git server was asked for its references so far: a poll is a request for its capabilities, and one
+// by protocol v2. A push and a fetch count as well.
+func (t *target) polls(ctx context.Context) (int, error) {
+	request, err := http.NewRequestWithContext(ctx, "GET", t.Control+"/git/requests", nil)
+	if err != nil {
+		return 0, err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer answer.Body.Close()
+	var counted struct{ Requests map[string]int }
+	if err := json.NewDecoder(answer.Body).Decode(&counted); err != nil {
+		return 0, fmt.Errorf("reading what the Git server was asked: %w", err)
+	}
+	refs, packs := 0, 0
+	for path, count := range counted.Requests {
+		switch {
+		case strings.HasSuffix(path, "/info/refs"):
+			refs += count
+		case strings.HasSuffix(path, "/git-upload-pack"):
+			packs += count
+		}
+	}
+	return max(refs, packs), nil
 }
 
 // serverCPU is the CPU time so far of the cluster's processes by name.

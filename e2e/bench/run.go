@@ -1,23 +1,37 @@
 package main
 
 import (
-	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"time"
 )
 
+// Report is all of a run, as it is written in JSON.
+type Report struct {
+	Machine  Machine   `json:"machine"`
+	Verdicts []Verdict `json:"goals"`
+	Results  Results   `json:"results"`
+}
+
 // scenario is a group of steps that share a cluster.
 type scenario struct {
-	name string
-	run  func(context.Context, options, *results) error
+	name  string
+	short bool // CI runs it
+	run   func(context.Context, options, *Results) error
 }
 
 // scenarios are all there are, in the order in which they are run.
 var scenarios = []scenario{
-	{"apps", appsScenario},
+	{"sweep", false, sweepScenario},
+	{"apps", true, appsScenario},
+	{"configmaps", true, configMapsScenario},
+	{"drift", false, driftScenario},
+	{"fairness", false, fairnessScenario},
+	{"memory", false, memoryScenario},
+	{"refs", false, refsScenario},
 }
 
 func names() []string {
@@ -28,75 +42,89 @@ func names() []string {
 	return names
 }
 
-// run runs the scenarios that are chosen. What fails is told, and the others are run all the same.
+// run runs the scenarios that are chosen, and tells what came of them. What fails is told, and the others are run all the
+// same.
 func run(ctx context.Context, o options) error {
-	var r results
-	var failed []error
-	if o.profiles != "" {
-		if err := os.MkdirAll(o.profiles, 0o755); err != nil {
-			return err
-		}
+	report, err := prepare(ctx, o)
+	if err != nil {
+		return err
 	}
+	var failed []error
 	for _, s := range scenarios {
-		if !o.only.MatchString(s.name) {
+		if !o.only.MatchString(s.name) || o.short && !s.short || ctx.Err() != nil {
 			continue
 		}
 		began := time.Now()
-		if err := s.run(ctx, o, &r); err != nil {
+		if err := s.run(ctx, o, &report.Results); err != nil {
 			failed = append(failed, fmt.Errorf("%s: %w", s.name, err))
 			fmt.Fprintf(os.Stderr, "bench: %v\n", failed[len(failed)-1])
 		}
 		fmt.Fprintf(os.Stderr, "bench: %s took %.0f s\n", s.name, time.Since(began).Seconds())
-		if ctx.Err() != nil {
-			break
-		}
 	}
-	for _, one := range r.all {
-		fmt.Println(one)
+	report.Verdicts = reach(report.Results, goals)
+	if err := tell(report, o); err != nil {
+		return err
+	}
+	if o.short {
+		failed = append(failed, unmet(report.Verdicts)...)
 	}
 	return errors.Join(failed...)
 }
 
-func contains(text []byte, part string) bool { return bytes.Contains(text, []byte(part)) }
-
-// await waits for a time that a watch sends.
-func await(ctx context.Context, at <-chan time.Time, within time.Duration) (time.Time, error) {
-	select {
-	case when, ok := <-at:
-		if !ok {
-			return time.Time{}, errors.New("the watch has ended")
+// prepare looks at the machine, and has the API server say its version.
+func prepare(ctx context.Context, o options) (Report, error) {
+	if o.profiles != "" {
+		if err := os.MkdirAll(o.profiles, 0o755); err != nil {
+			return Report{}, err
 		}
-		return when, nil
-	case <-ctx.Done():
-		return time.Time{}, ctx.Err()
-	case <-time.After(within):
-		return time.Time{}, fmt.Errorf("not within %s", within)
 	}
+	machine, err := describe(ctx, o)
+	if err != nil {
+		return Report{}, err
+	}
+	t, err := startTarget(ctx, o)
+	if err != nil {
+		return Report{}, err
+	}
+	defer t.stop()
+	var version struct{ GitVersion string }
+	if err := t.admin.get(ctx, "/version", &version); err != nil {
+		return Report{}, err
+	}
+	machine.Kubernetes = version.GitVersion
+	return Report{Machine: machine}, nil
 }
 
-// String tells a result in a few lines.
-func (r *Result) String() string {
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s %d: %s\n", r.Scenario, r.N, r.Step)
-	if len(r.Seconds) > 0 {
-		fmt.Fprintf(&b, "  %.3f s (median of %.3f)", median(r.Seconds), r.Seconds)
+// tell prints the tables, and writes the files that are asked for.
+func tell(report Report, o options) error {
+	fmt.Printf("%+v\n\n", report.Machine)
+	for _, rows := range [][]row{
+		resultRows(report.Results), requestRows(report.Results), figureRows(report.Results), sweepRows(report.Results), goalRows(report.Verdicts),
+	} {
+		printRows(os.Stdout, rows)
 	}
-	if len(r.Floor) > 0 {
-		fmt.Fprintf(&b, ", floor %.3f s, ratio %.2f", median(r.Floor), r.ratio())
+	if o.json != "" {
+		text, err := json.MarshalIndent(report, "", "  ")
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(o.json, append(text, '\n'), 0o644); err != nil {
+			return err
+		}
 	}
-	if len(r.Applies) > 0 {
-		fmt.Fprintf(&b, ", applies alone %.3f s", median(r.Applies))
+	if o.markdown != "" {
+		return os.WriteFile(o.markdown, []byte(page(report)), 0o644)
 	}
-	fmt.Fprintf(&b, "\n  %d requests: %s\n", r.Requests.total(), r.Requests)
-	if r.FloorRequests != nil {
-		fmt.Fprintf(&b, "  floor: %d requests: %s\n", r.FloorRequests.total(), r.FloorRequests)
+	return nil
+}
+
+// unmet are the goals that CI goes by and that are not met.
+func unmet(verdicts []Verdict) []error {
+	var all []error
+	for _, v := range verdicts {
+		if v.Stable && !v.Met {
+			all = append(all, fmt.Errorf("%s: %s %s, where %s are the most", v.What, number(v.Figure), v.Unit, number(v.Most)))
+		}
 	}
-	fmt.Fprintf(&b, "  CPU %.2f s, peak %.0f MiB and %.0f MiB below, %d bytes from Git, server CPU %v\n", r.CPU, float64(r.RSS)/(1<<20), float64(r.BelowRSS)/(1<<20), r.GitBytes, r.ServerCPU)
-	for name, figure := range r.Figures {
-		fmt.Fprintf(&b, "  %s: %.3f\n", name, figure)
-	}
-	for _, note := range r.Notes {
-		fmt.Fprintf(&b, "  %s\n", note)
-	}
-	return b.String()
+	return all
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"time"
@@ -9,7 +10,7 @@ import (
 // manyApps is a repository with many apps, and a Sync for each.
 type manyApps struct {
 	*target
-	results *results
+	results *Results
 	n       int
 	first   bool // the first time: what takes long is done then alone
 
@@ -20,7 +21,7 @@ type manyApps struct {
 }
 
 // appsScenario runs floor and belay in turn, each time on a new cluster.
-func appsScenario(ctx context.Context, o options, r *results) error {
+func appsScenario(ctx context.Context, o options, r *Results) error {
 	for _, n := range o.apps {
 		for i := range o.repeatsOf(n) {
 			if err := oneOfApps(ctx, o, r, n, i); err != nil {
@@ -42,7 +43,7 @@ func (o options) repeatsOf(n int) int {
 	return 1
 }
 
-func oneOfApps(ctx context.Context, o options, r *results, n, try int) error {
+func oneOfApps(ctx context.Context, o options, r *Results, n, try int) error {
 	t, err := startTarget(ctx, o)
 	if err != nil {
 		return err
@@ -110,7 +111,7 @@ func (s *manyApps) firstDeploy(ctx context.Context) error {
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
-	if r.Cost, err = m.stop(ctx); err != nil {
+	if r.Belay, err = m.stop(ctx); err != nil {
 		return err
 	}
 	writes, err := s.writesSince(end, "belay")
@@ -135,10 +136,14 @@ func (s *manyApps) rest(ctx context.Context) error {
 		return err
 	}
 	r := &Result{Scenario: "apps", Step: "rest", N: s.n, Seconds: []float64{s.steady.Seconds()}}
-	if r.Cost, err = m.stop(ctx); err != nil {
+	if r.Belay, err = m.stop(ctx); err != nil {
 		return err
 	}
-	r.Figures = map[string]float64{"CPU, % of a core": 100 * r.CPU / s.steady.Seconds(), "bytes from Git per minute": float64(r.GitBytes) / s.steady.Minutes()}
+	r.Figures = map[string]float64{
+		cpuFigure:                   100 * r.Belay.CPU / s.steady.Seconds(),
+		pollsFigure:                 float64(r.Belay.GitPolls) / s.steady.Minutes(),
+		"bytes from Git per minute": float64(r.Belay.GitBytes) / s.steady.Minutes(),
+	}
 	s.results.put(r)
 	return nil
 }
@@ -166,7 +171,7 @@ func (s *manyApps) changeOne(ctx context.Context) error {
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
-	if r.Cost, err = m.stop(ctx); err != nil {
+	if r.Belay, err = m.stop(ctx); err != nil {
 		return err
 	}
 	r.Figures["seconds until kept"], r.Figures["seconds of the push itself"] = median(whole), median(with)
@@ -285,7 +290,7 @@ func (s *manyApps) changeAll(ctx context.Context) error {
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
-	if r.Cost, err = m.stop(ctx); err != nil {
+	if r.Belay, err = m.stop(ctx); err != nil {
 		return err
 	}
 	s.results.put(r)
@@ -312,17 +317,9 @@ func (s *manyApps) floorAlone(ctx context.Context) error {
 		return err
 	}
 	for number, step := range []string{"first deploy", "change all"} {
-		var loads []load
-		for _, a := range all {
-			applies, err := a.writes(fmt.Sprintf("%d.0.0", number+1))
-			if err != nil {
-				return err
-			}
-			one, err := newLoad(a.namespace, a.name(), number+1, applies)
-			if err != nil {
-				return err
-			}
-			loads = append(loads, one)
+		loads, err := loadsOf(all, number+1)
+		if err != nil {
+			return err
 		}
 		r := &Result{Scenario: "apps", Step: step, N: s.n}
 		if err := s.measureFloor(ctx, r, loads); err != nil {
@@ -356,7 +353,7 @@ func (t *target) measureFloor(ctx context.Context, r *Result, loads []load) erro
 	if err != nil {
 		return err
 	}
-	r.Floor, r.FloorRequests = []float64{seconds}, cost.Requests
+	r.Floor, r.FloorCost = []float64{seconds}, cost
 	return nil
 }
 
@@ -367,13 +364,12 @@ func (s *manyApps) appliesAlone(ctx context.Context) error {
 		return err
 	}
 	for number, step := range []string{"first deploy", "change all"} {
-		var loads []load
-		for _, a := range all {
-			applies, err := a.writes(fmt.Sprintf("%d.0.0", number+1))
-			if err != nil {
-				return err
-			}
-			loads = append(loads, load{[][]write{applies}})
+		loads, err := loadsOf(all, number+1)
+		if err != nil {
+			return err
+		}
+		for i := range loads {
+			loads[i] = loads[i].onlyApplies()
 		}
 		if err := s.settle(ctx); err != nil {
 			return err
@@ -399,5 +395,7 @@ func (t *target) deleteSyncs(ctx context.Context, all []app) error {
 
 // holds is what [target.seen] waits for: an object with this text in it.
 func holds(text string) func(string, []byte) bool {
-	return func(event string, object []byte) bool { return event != "DELETED" && contains(object, text) }
+	return func(event string, object []byte) bool {
+		return event != "DELETED" && bytes.Contains(object, []byte(text))
+	}
 }

@@ -24,6 +24,7 @@ type target struct {
 	GitRoot    string `json:"gitRoot"`
 	AuditLog   string `json:"auditLog"`
 	Kubectl    string `json:"kubectl"`
+	Control    string `json:"control"`
 	Dir        string `json:"dir"`
 
 	options

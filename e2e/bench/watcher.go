@@ -210,3 +210,21 @@ func median(all []float64) float64 {
 	}
 	return (sorted[len(sorted)/2-1] + sorted[len(sorted)/2]) / 2
 }
+
+// await waits for a time that a watch sends.
+func await(ctx context.Context, at <-chan time.Time, within time.Duration) (time.Time, error) {
+	select {
+	case when, ok := <-at:
+		if !ok {
+			return time.Time{}, errors.New("the watch has ended")
+		}
+		return when, nil
+	case <-ctx.Done():
+		return time.Time{}, ctx.Err()
+	case <-time.After(within):
+		return time.Time{}, fmt.Errorf("not within %s", within)
+	}
+}
+
+// soon is how long a small thing may take before it is given up.
+const soon = 2 * time.Minute
