@@ -32,7 +32,7 @@ func (o *Objects) Health(ctx context.Context, ids []manifests.ID, closely bool) 
 	if err := o.cluster.pods.attend(ctx, o.sync, attended); err != nil {
 		return nil, err
 	}
-	look := look{Objects: o, closely: closely, awaited: hasCustom(ids)}
+	look := look{Objects: o, glance: o.cluster.watches.glance(), closely: closely, awaited: hasCustom(ids)}
 	reports := make([]manifests.Health, len(ids))
 	for i, id := range ids {
 		seen, err := look.at(ctx, id)
@@ -40,7 +40,9 @@ func (o *Objects) Health(ctx context.Context, ids []manifests.ID, closely bool) 
 			return nil, err
 		}
 		seen.ID = id
-		seen.Since = later(o.cluster.watches.steady(o.sync, seen.Health, seen.excused), seen.broke)
+		if closely {
+			seen.Since = later(o.cluster.watches.steady(o.sync, seen.Health, seen.excused), seen.broke)
+		}
 		reports[i] = o.ignored(seen.Health)
 	}
 	return reports, nil
@@ -60,6 +62,7 @@ func (o *Objects) Drifted() bool { return o.cluster.watches.Drifted(o.sync) }
 // look is one look at the objects of a release.
 type look struct {
 	*Objects
+	glance  glance
 	closely bool
 	awaited bool // as of a sight
 }
@@ -73,7 +76,7 @@ type seen struct {
 
 func (l look) at(ctx context.Context, id manifests.ID) (seen, error) {
 	watches := l.cluster.watches
-	object, err := watches.Get(ctx, id)
+	object, err := l.glance.at(ctx, id)
 	if err != nil {
 		return seen{}, err
 	}

@@ -1,0 +1,49 @@
+package cluster
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/belay-gitops/belay/manifests"
+)
+
+// glance reads many objects as the watches know them. What it answers is the watches' own, and no copy: nobody may change
+// anything of it. It is for one goroutine and for one pass, for it looks each kind up once.
+type glance struct {
+	watches *Watches
+	kinds   map[kind]schema.GroupVersionKind // the zero value for those that the cluster does not know
+}
+
+func (w *Watches) glance() glance {
+	return glance{watches: w, kinds: map[kind]schema.GroupVersionKind{}}
+}
+
+// at is an object, or nil where it is not there.
+func (g glance) at(ctx context.Context, id manifests.ID) (client.Object, error) {
+	gvk, known := g.kinds[id.GroupKind()]
+	if !known {
+		mapping, err := g.watches.mapper.RESTMapping(id.GroupKind())
+		if err != nil && !meta.IsNoMatchError(err) {
+			return nil, describe(id.String(), id.Kind, err)
+		}
+		if err == nil {
+			gvk = mapping.GroupVersionKind
+		}
+		g.kinds[id.GroupKind()] = gvk
+	}
+	if gvk.Empty() {
+		return nil, nil
+	}
+	object := like(gvk)
+	err := g.watches.cache.Get(ctx, client.ObjectKey{Namespace: id.Namespace, Name: id.Name}, object, client.UnsafeDisableDeepCopy)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, &Error{Reason: "WatchFailed", Object: id.String(), Temporary: true, Detail: err.Error()}
+	}
+	if err != nil {
+		return nil, nil
+	}
+	return object, nil
+}
