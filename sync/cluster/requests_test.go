@@ -1,0 +1,151 @@
+package cluster
+
+// FAULTS "Load": what a release asks the API server.
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/belay-gitops/belay/manifests"
+	"github.com/belay-gitops/belay/sync/api/v1alpha1"
+)
+
+// app is a Sync's set: some ConfigMaps, a Service and a Deployment, at a version.
+func app(t testing.TB, name string, maps int, version string) manifests.Set {
+	t.Helper()
+	object := func(apiVersion, kind, name string, field string, content map[string]any) map[string]any {
+		labels := map[string]any{manifests.LabelSync: "shop", manifests.LabelNamespace: "team"}
+		return map[string]any{"apiVersion": apiVersion, "kind": kind, field: content,
+			"metadata": map[string]any{"name": name, "namespace": "shop", "labels": labels}}
+	}
+	objects := []map[string]any{
+		object("v1", "Service", name, "spec", map[string]any{"selector": map[string]any{"app": name}}),
+		object("apps/v1", "Deployment", name, "spec", map[string]any{"paused": false, "template": map[string]any{"metadata": map[string]any{"labels": map[string]any{"app": name}}}}),
+	}
+	for i := range maps {
+		objects = append(objects, object("v1", "ConfigMap", fmt.Sprint(name, "-", i), "data", map[string]any{"a": "b"}))
+	}
+	if maps > 0 {
+		objects[2]["data"] = map[string]any{"a": version}
+	}
+	return set(t, objects...)
+}
+
+// released has a set deployed, in the way that a release is, and answers what that asked.
+func released(t testing.TB, api *playedAPI, o *Objects, objects manifests.Set) map[string]int {
+	t.Helper()
+	api.requests()
+	changes, err := o.Differing(t.Context(), objects, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if putOff, err := o.Apply(t.Context(), changes.Objects, false); err != nil || len(putOff) > 0 {
+		t.Fatal(putOff, err)
+	}
+	asked := api.requests()
+	api.seenBy(t, o.cluster, objects.IDs())
+	return asked
+}
+
+func shopOn(t testing.TB, c *Cluster, spec v1alpha1.Spec) *Objects {
+	t.Helper()
+	o, err := c.Objects(types.NamespacedName{Namespace: "team", Name: "shop"}, spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func TestWhatAReleaseAsks(t *testing.T) {
+	first, second := app(t, "cart", 10, "1"), app(t, "cart", 10, "2")
+	const deployment, service = "/apis/apps/v1/namespaces/shop/deployments/cart", "/api/v1/namespaces/shop/services/cart"
+	const some, other = "/api/v1/namespaces/shop/configmaps/cart-0", "/api/v1/namespaces/shop/configmaps/cart-1"
+	hand := fields("kubectl-edit", update, "", `{"f:spec":{"f:paused":{}}}`)
+	for _, test := range []struct {
+		name   string
+		happen func(api *playedAPI, o *Objects) *Objects // may be another view
+		next   manifests.Set
+		want   map[string]int
+	}{
+		{"the same again", nil, first, map[string]int{}},
+		{"one object of many has changed", nil, second, map[string]int{"try": 1, "apply": 1}},
+		{"a status has changed", func(api *playedAPI, o *Objects) *Objects {
+			api.edit(deployment, func(u *unstructured.Unstructured) {
+				u.Object["status"] = map[string]any{"replicas": int64(1)}
+				u.SetManagedFields(append(u.GetManagedFields(), statusWriter))
+			})
+			return o
+		}, first, map[string]int{}},
+		{"a field was changed by hand", func(api *playedAPI, o *Objects) *Objects {
+			api.edit(deployment, func(u *unstructured.Unstructured) {
+				_ = unstructured.SetNestedField(u.Object, true, "spec", "paused")
+				u.SetManagedFields([]metav1.ManagedFieldsEntry{oursLess, hand})
+			})
+			return o
+		}, first, map[string]int{"try": 1, "apply": 1}},
+		{"the metadata of what was changed is all that is watched", func(api *playedAPI, o *Objects) *Objects {
+			api.edit(some, func(u *unstructured.Unstructured) {
+				_ = unstructured.SetNestedField(u.Object, "x", "data", "a")
+				u.SetManagedFields([]metav1.ManagedFieldsEntry{oursLess})
+			})
+			return o
+		}, first, map[string]int{"get": 1, "try": 1, "apply": 1}},
+		{"one was deleted", func(api *playedAPI, o *Objects) *Objects { api.remove(other); return o }, first, map[string]int{"try": 1, "apply": 1}},
+		{"one was deleted and made anew by others", func(api *playedAPI, o *Objects) *Objects {
+			gone := api.objects[service].DeepCopy()
+			api.remove(service)
+			gone.SetUID("another")
+			api.mu.Lock()
+			defer api.mu.Unlock()
+			api.put(service, gone)
+			return o
+		}, first, map[string]int{"try": 1}},
+		{"somebody asks for another try", func(api *playedAPI, o *Objects) *Objects { o.Doubt(); return o }, first, map[string]int{"list": 1, "try": 12}},
+		{"another service account is to write", func(api *playedAPI, o *Objects) *Objects {
+			return shopOn(t, o.cluster, v1alpha1.Spec{Apply: v1alpha1.Apply{ServiceAccountName: "deployer"}})
+		}, first, map[string]int{"try": 12, "apply": 12}},
+		{"a field is left to others from now on", func(api *playedAPI, o *Objects) *Objects {
+			rule := v1alpha1.IgnoreRule{Target: v1alpha1.Target{Kind: "Service"}, Paths: []string{"/spec/x"}}
+			return shopOn(t, o.cluster, v1alpha1.Spec{Apply: v1alpha1.Apply{Ignore: []v1alpha1.IgnoreRule{rule}}})
+		}, first, map[string]int{"get": 1, "try": 1}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			api, c := play(t)
+			o := shopOn(t, c, v1alpha1.Spec{})
+			asked := released(t, api, o, first)
+			if diff := cmp.Diff(map[string]int{"try": 12, "apply": 12}, asked); diff != "" {
+				t.Fatal("at first: ", diff)
+			}
+			if test.happen != nil {
+				o = test.happen(api, o)
+				api.seenBy(t, c, first.IDs())
+			}
+			if diff := cmp.Diff(test.want, released(t, api, o, test.next)); diff != "" {
+				t.Error(diff)
+			}
+			if diff := cmp.Diff(map[string]int{}, released(t, api, o, test.next)); diff != "" {
+				t.Error("and once more: ", diff)
+			}
+		})
+	}
+}
+
+// A restart knows nothing: the watches tell most, and what they keep the metadata of is listed.
+func TestWhatAnotherAgentAsks(t *testing.T) {
+	objects := app(t, "cart", 10, "1")
+	api, c := play(t)
+	released(t, api, shopOn(t, c, v1alpha1.Spec{}), objects)
+	other, err := Connect(limited(c.config, 0), func(types.NamespacedName) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = other.Start(t.Context()) }()
+	if diff := cmp.Diff(map[string]int{"list": 1, "try": 12}, released(t, api, shopOn(t, other, v1alpha1.Spec{}), objects)); diff != "" {
+		t.Error(diff)
+	}
+}
