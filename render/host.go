@@ -72,13 +72,19 @@ func (h *host) answer(m message) (answer, [][]byte) {
 	return a, parts
 }
 
-// list is a directory's entries, and the content of those that a build of it would read next.
+// list is a directory's entries, and the content of those that a build of it is sure to read next. What else a
+// kustomization uses is sent when it is asked whether it is there: the tree may keep account of what is read.
 func (h *host) list(dir string, entries []fs.DirEntry) ([]info, [][]byte) {
+	isKustomization := func(e fs.DirEntry) bool { return slices.Contains(kustomizationNames, e.Name()) }
+	next := isObjects
+	if slices.ContainsFunc(entries, isKustomization) {
+		next = isKustomization
+	}
 	infos := make([]info, len(entries))
 	var parts [][]byte
 	for i, e := range entries {
 		infos[i] = info{Base: e.Name(), Kind: e.Type()}
-		if !e.Type().IsRegular() || !isYAML(e.Name()) && !slices.Contains(kustomizationNames, e.Name()) {
+		if !next(e) {
 			continue
 		}
 		if details, err := e.Info(); err == nil {

@@ -1,14 +1,11 @@
 package render
 
 import (
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"path"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
-	"k8s.io/apimachinery/pkg/util/json"
-	sigsyaml "sigs.k8s.io/yaml"
 )
 
 // plain adds every object in the YAML and JSON files of dir, which has no kustomization, and of the directories in it.
@@ -18,7 +15,7 @@ func (b *builder) plain(dir string) error {
 		return err
 	}
 	for _, entry := range entries {
-		if strings.HasPrefix(entry.Name(), ".") {
+		if isHidden(entry) {
 			continue
 		}
 		if err := b.entry(path.Join(dir, entry.Name()), entry); err != nil {
@@ -54,6 +51,11 @@ func (b *builder) entry(name string, entry fs.DirEntry) error {
 	return nil
 }
 
+func isHidden(entry fs.DirEntry) bool { return strings.HasPrefix(entry.Name(), ".") }
+
+// isObjects tells the files that a directory without a kustomization is built from.
+func isObjects(entry fs.DirEntry) bool { return isYAML(entry.Name()) && !isHidden(entry) }
+
 // isYAML tells the files that hold objects by the names that kubectl goes by.
 func isYAML(name string) bool {
 	switch path.Ext(name) {
@@ -76,36 +78,15 @@ func (b *builder) file(name string) error {
 		if d.empty() {
 			continue
 		}
-		text, err := d.json()
+		content, text, err := d.decode()
 		if err != nil {
 			return err
 		}
-		if err := b.object(text, d.place); err != nil {
+		if err := b.flatten(content, text, d.place); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// json reads a document as kubectl does: YAML 1.1, through JSON.
-func (d document) json() ([]byte, error) {
-	if d.root.Kind != yaml.MappingNode {
-		return nil, d.fail(InvalidYAML, "is not an object: want fields such as apiVersion and kind")
-	}
-	text, err := sigsyaml.YAMLToJSON(d.text)
-	if err != nil {
-		return nil, syntaxError(d.place, d.text, err)
-	}
-	return text, nil
-}
-
-// object adds an object that is written as JSON, or those in it if it is a list. Whole numbers become int64, as in kubectl.
-func (b *builder) object(text []byte, at place) error {
-	var content map[string]any
-	if err := json.Unmarshal(text, &content); err != nil {
-		return at.fail(InvalidYAML, "cannot be written as JSON")
-	}
-	return b.flatten(content, text, at)
 }
 
 // flatten adds an object, or those in it if it is a list. Items of a DeploymentList may leave out what they are.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"runtime/debug"
 )
 
 // remoteTree asks the parent for what is read, when it is read: a repository may be big. What the parent sent before it
@@ -11,6 +12,7 @@ import (
 type remoteTree struct {
 	parent *pipe
 	err    error // of the pipe
+	bytes  int   // that the parent sent for this job
 
 	infos    map[string]info // by name in the tree
 	lists    map[string][]fs.DirEntry
@@ -19,6 +21,7 @@ type remoteTree struct {
 
 func newRemoteTree(parent *pipe, j job, body []byte) *remoteTree {
 	t := &remoteTree{parent: parent, infos: map[string]info{}, lists: map[string][]fs.DirEntry{}, contents: map[string][]byte{}}
+	t.received(body)
 	if j.Listed {
 		t.listed(path.Clean(j.Dir), j.Ahead, body)
 	}
@@ -36,6 +39,7 @@ func (t *remoteTree) ask(op operation, name string) (answer, []byte, error) {
 	}
 	if t.err == nil {
 		body, t.err = t.parent.receive(&a)
+		t.received(body)
 	}
 	switch {
 	case t.err != nil:
@@ -46,6 +50,15 @@ func (t *remoteTree) ask(op operation, name string) (answer, []byte, error) {
 		return a, nil, &fs.PathError{Op: string(op), Path: name, Err: errors.New(a.Err)}
 	}
 	return a, body, nil
+}
+
+// received counts. Collecting garbage is half of the work of a small build, which gets by with less of it.
+func (t *remoteTree) received(body []byte) {
+	const small = 1 << 20
+	if t.bytes <= small && t.bytes+len(body) > small {
+		debug.SetGCPercent(carefulGC)
+	}
+	t.bytes += len(body)
 }
 
 func missing(op operation, name string) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime/debug"
 	"runtime/metrics"
 
 	"github.com/belay-gitops/belay/manifests"
@@ -36,8 +37,16 @@ func Serve(stdin io.Reader, stdout io.Writer) error {
 	}
 }
 
+// How much the heap may grow over what is in use before garbage is collected, in percent. A child that did small builds
+// has some 5 MiB in use.
+const (
+	relaxedGC = 300
+	carefulGC = 100
+)
+
 // serve does one job. Nothing of it is kept: what kustomize keeps in variables, [run] puts back.
 func serve(parent *pipe, j job, body []byte) error {
+	debug.SetGCPercent(relaxedGC)
 	tree := newRemoteTree(parent, j, body)
 	err := build(tree, j.Dir, j.Limits, func(o manifests.Object, text []byte) error {
 		return parent.send(message{Object: o.File}, text)
