@@ -87,8 +87,8 @@ func (s *Syncer) placed(ctx context.Context, objects manifests.Set) (manifests.S
 // holdings is what may be in the cluster on a Sync's behalf.
 type holdings struct {
 	ids     []manifests.ID
-	adopted []manifests.ID // what of it was there before, with no verdict since
-	kept    manifests.Set  // the objects of the kept release
+	adopted []manifests.ID     // what of it was there before, with no verdict since
+	ran     []manifests.Object // Jobs of the kept release that have taken themselves away, or will
 }
 
 // owned names what may be in the cluster on this Sync's behalf by now. A release that cannot be read is an error: to
@@ -99,25 +99,25 @@ func (s *Syncer) owned(ctx context.Context, state State) (holdings, error) {
 		if record == nil {
 			continue
 		}
-		release, err := s.Journal.Load(ctx, record.Number)
+		release, err := s.list(ctx, record.Number)
 		if err != nil {
 			return holdings{}, err
 		}
 		if !isGone(*record, state) {
-			owned.ids = manifests.Union(owned.ids, release.Objects.IDs())
+			owned.ids = manifests.Union(owned.ids, release.ids)
 		}
 		if !record.Outcome.Pruned {
 			past, err := s.past(ctx, record.Outcome)
 			if err != nil {
 				return holdings{}, err
 			}
-			owned.ids = manifests.Union(owned.ids, release.Owned, past)
+			owned.ids = manifests.Union(owned.ids, release.owned, past)
 		}
 		if record == state.Kept {
-			owned.kept = release.Objects
+			owned.ran = release.ran
 		}
 		if record == state.Newest && !state.Settled() {
-			owned.adopted = release.Adopted
+			owned.adopted = release.adopted
 		}
 	}
 	return owned, nil
@@ -140,11 +140,11 @@ func (s *Syncer) past(ctx context.Context, outcome manifests.Outcome) ([]manifes
 		if find(records, number) == nil {
 			continue
 		}
-		release, err := s.Journal.Load(ctx, number)
+		release, err := s.list(ctx, number)
 		if err != nil {
 			return nil, err
 		}
-		ids = manifests.Union(ids, release.Objects.IDs())
+		ids = manifests.Union(ids, release.ids)
 	}
 	return ids, nil
 }

@@ -26,9 +26,11 @@ func passing(objects manifests.Set) []manifests.ID {
 func isJob(id manifests.ID) bool { return id.Group == "batch" && id.Kind == "Job" }
 
 // done names the Jobs of a new release that the kept one has run, word for word.
-func done(release, kept manifests.Set) []manifests.ID {
+func done(release manifests.Set, ran []manifests.Object) []manifests.ID {
 	return slices.DeleteFunc(passing(release), func(id manifests.ID) bool {
-		return !reflect.DeepEqual(kept.Object(id).Unstructured(), release.Object(id).Unstructured())
+		return !slices.ContainsFunc(ran, func(o manifests.Object) bool {
+			return o.ID() == id && reflect.DeepEqual(o.Unstructured(), release.Object(id).Unstructured())
+		})
 	})
 }
 

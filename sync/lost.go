@@ -51,6 +51,9 @@ func (s *Syncer) checkImages(ctx context.Context, want Want, out *Outcome) {
 		out.Checked = want.Lost // nobody would ever take it back
 		return
 	}
+	if c := s.memory.checking; !c.due.IsZero() && !want.Lost && s.Clock().Before(c.due) {
+		return // as below, without reading anything
+	}
 	records, err := s.records(ctx)
 	if err != nil {
 		return

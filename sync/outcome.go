@@ -73,15 +73,18 @@ func (s *Syncer) report(ctx context.Context, want Want, out Outcome) Outcome {
 		out.Thaw = s.thaw()
 	}
 	out.Wanted, out.Disposition = s.memory.commit, s.memory.disposition
-	if running := out.State.Running(); running != nil && s.memory.listed.number == running.Number {
-		out.Pins = manifests.Pins{}
-		maps.Copy(out.Pins, s.memory.listed.pins)
-		out.Resolved, out.Unpinned = s.memory.listed.resolved, s.memory.listed.unpinned
+	if running := out.State.Running(); running != nil {
+		if listed, known := s.listed(running.Number); known {
+			out.Pins = manifests.Pins{}
+			maps.Copy(out.Pins, listed.pins)
+			out.Resolved, out.Unpinned = listed.resolved, listed.unpinned
+		}
 	}
 	if out.State.Newest != nil {
 		out.Written = s.memory.written == out.State.Newest.Number
 	}
 	out.Next = s.next(want, out)
+	s.tellStart(&out)
 	return out
 }
 

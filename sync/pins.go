@@ -107,13 +107,13 @@ func (s *Syncer) pinsBefore(ctx context.Context, rendered string, images []strin
 		if record.Rendered != rendered || !record.Outcome.WasKept() && !s.isUnderWay(&record, state) {
 			continue
 		}
-		release, err := s.Journal.Load(ctx, record.Number)
+		release, err := s.list(ctx, record.Number)
 		if err != nil {
 			return pinning{}, err
 		}
-		unpinned := func(image string) bool { return release.Pins[image] == "" }
+		unpinned := func(image string) bool { return release.pins[image] == "" }
 		if !slices.ContainsFunc(images, unpinned) {
-			return pinningOf(release, record).of(images), nil
+			return pinningOf(manifests.Release{Pins: release.pins, Resolved: release.resolved}, record).of(images), nil
 		}
 	}
 	return pinning{}, nil

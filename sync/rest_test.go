@@ -48,7 +48,7 @@ func TestAPassAtRestAsksNothing(t *testing.T) {
 func TestANewProcessLooksOnceWhetherTheClusterIsThere(t *testing.T) {
 	a := kept(t)
 	a.restart()
-	want := []string{"Head", "Commit v1", "Tree v1", "Build deploy", "Place", "Load 1", "Load 1", "Differing", "Load 1", "Health"}
+	want := []string{"Head", "Commit v1", "Tree v1", "Build deploy", "Place", "Load 1", "Load 1", "Differing", "Health"}
 	if diff := cmp.Diff(want, a.pass()); diff != "" {
 		t.Error(diff)
 	}

@@ -404,6 +404,7 @@ func TestACorruptReleaseIsNotGuessed(t *testing.T) {
 	corrupt := fault{reason: "ReleaseCorrupt"}
 	t.Run("a new commit", func(t *testing.T) {
 		a := kept(t)
+		a.restart() // what it has stored itself it knows
 		a.refuse["Load 1"] = corrupt
 		a.pushGood()
 		if wrote := only(a.poll(), writes); len(wrote) > 0 {
@@ -415,6 +416,7 @@ func TestACorruptReleaseIsNotGuessed(t *testing.T) {
 	})
 	t.Run("a commit that waits until that is mended", func(t *testing.T) {
 		a := kept(t)
+		a.restart()
 		a.refuse["Load 1"] = corrupt
 		a.pushGood()
 		a.poll()
@@ -441,6 +443,7 @@ func TestACorruptReleaseIsNotGuessed(t *testing.T) {
 	})
 	t.Run("the removal", func(t *testing.T) {
 		a := kept(t)
+		a.restart()
 		a.refuse["Load 1"] = corrupt
 		if wait, problem := a.syncer.Remove(t.Context(), Want{Spec: a.spec}); wait != 0 || problem != nil || len(a.live) > 0 {
 			t.Errorf("wait %s, problem %+v, left %v", wait, problem, a.inLive())

@@ -56,7 +56,7 @@ func (s *Syncer) start(ctx context.Context, want Want, in input, release manifes
 		return err
 	}
 	release.Adopted = manifests.Union(changes.Adopted, owned.adopted)
-	release.Done = done(release.Objects, owned.kept)
+	release.Done = done(release.Objects, owned.ran)
 	differing := without(changes.Objects, release.Done)
 	if release.Ailing, err = s.ailing(ctx, state, manifests.Without(release.Objects.IDs(), idsOf(changes.Objects))); err != nil {
 		return err
@@ -64,8 +64,9 @@ func (s *Syncer) start(ctx context.Context, want Want, in input, release manifes
 	if err := s.store(ctx, release, want.Spec.Rollback.Keep); err != nil {
 		return err
 	}
-	out.Events = append(out.Events, normal("ReleaseStarted", "release %d of commit %s: %d objects, %d of them to write",
-		release.Number, describe(release.Commit), release.Objects.Len(), len(differing)))
+	s.note(release)
+	out.Events = append(out.Events, s.memory.started.tell()...) // of the one that this one supersedes
+	s.memory.started = started{release: release.Number, commit: release.Commit, objects: release.Objects.Len(), toWrite: len(differing), at: s.Clock()}
 	s.begin(release.Number, release.Ailing)
 	if hasHooks(release, state) {
 		return nil // they come first

@@ -128,7 +128,10 @@ func (o Outcome) objects(before *v1alpha1.ObjectCounts) *v1alpha1.ObjectCounts {
 
 func (o Outcome) history() []v1alpha1.HistoryEntry {
 	const most = 10
-	var history []v1alpha1.HistoryEntry
+	if len(o.Records) == 0 {
+		return nil
+	}
+	history := make([]v1alpha1.HistoryEntry, 0, min(most, len(o.Records)))
 	for _, record := range slices.Backward(o.Records) {
 		if len(history) == most {
 			break

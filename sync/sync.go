@@ -60,6 +60,7 @@ type memory struct {
 	images    []manifests.Image // the tags that were resolved for built
 	resolved  manifests.Pins    // what was resolved, and to what
 
+	started  started  // the release under way, until people are told of it
 	written  int      // the release whose objects this process has seen in the cluster; negative when by rollback
 	course   course   // of the release that was written last
 	vigil    vigil    // over the release that was kept last
@@ -71,8 +72,9 @@ type memory struct {
 
 	suspended time.Time // since when the Sync is; zero if it is not
 
-	listed   listing
-	spec     v1alpha1.Images // what listed was told under
+	listings []listing       // the last ones first
+	listed   listing         // the one that was asked for last
+	spec     v1alpha1.Images // what they were told under
 	checking checking
 }
 
@@ -99,7 +101,7 @@ func (s *Syncer) Sync(ctx context.Context, want Want) Outcome {
 	}
 	s.resume()
 	if !reflect.DeepEqual(s.memory.spec, want.Spec.Images) { // which says why images are not pinned
-		s.memory.listed, s.memory.spec = listing{}, *want.Spec.Images.DeepCopy()
+		s.memory.listings, s.memory.listed, s.memory.spec = nil, listing{}, *want.Spec.Images.DeepCopy()
 	}
 	var out Outcome
 	verdict, err := s.pass(ctx, want, &out)

@@ -11,14 +11,14 @@ import (
 // keep ends a release well: it is the one to go back to from now on, and what has left it is deleted, unless the release
 // is watched on (see vigil).
 func (s *Syncer) keep(ctx context.Context, want Want, record manifests.Record, out *Outcome) error {
-	release, err := s.Journal.Load(ctx, record.Number)
+	release, err := s.list(ctx, record.Number)
 	if err != nil {
 		return err
 	}
 	record.Outcome = manifests.Outcome{
 		Result:   manifests.Kept,
 		Took:     s.Clock().Sub(s.memory.course.begun),
-		Pruned:   len(plan(release, nil).Prune) == 0,
+		Pruned:   len(manifests.Without(release.owned, release.ids)) == 0,
 		Healthy:  true,
 		Watching: want.Spec.Health.WatchFor.Duration > 0,
 	}
@@ -29,8 +29,9 @@ func (s *Syncer) keep(ctx context.Context, want Want, record manifests.Record, o
 		s.memory.vigil = vigil{release: record.Number, since: s.Clock()}
 		out.WatchedUntil = s.memory.vigil.since.Add(want.Spec.Health.WatchFor.Duration)
 	}
-	out.Events = append(out.Events, normal("Kept", "release %d of commit %s is healthy%s", record.Number, describe(record.Commit),
-		s.besides(want, record)))
+	out.Events = append(out.Events, normal("Kept", "release %d of commit %s is healthy%s%s", record.Number, describe(record.Commit),
+		s.memory.started.wrote(record.Number), s.besides(want, record)))
+	s.memory.started = started{}
 	if record.Outcome.Pruned || record.Outcome.Watching {
 		return nil
 	}
@@ -54,7 +55,7 @@ func (s *Syncer) prune(ctx context.Context, want Want, record *manifests.Record,
 	if !want.Spec.Apply.Prunes() {
 		return nil
 	}
-	newest, err := s.Journal.Load(ctx, record.Number)
+	newest, err := s.list(ctx, record.Number)
 	if err != nil {
 		return err
 	}
@@ -67,8 +68,8 @@ func (s *Syncer) prune(ctx context.Context, want Want, record *manifests.Record,
 		return err
 	}
 	kept := listed.ids
-	leaving := manifests.Without(manifests.Union(newest.Owned, newest.Objects.IDs(), past), kept)
-	if adopted := manifests.Without(newest.Adopted, kept); len(adopted) > 0 {
+	leaving := manifests.Without(manifests.Union(newest.owned, newest.ids, past), kept)
+	if adopted := manifests.Without(newest.adopted, kept); len(adopted) > 0 {
 		if err := s.Cluster.LetGo(ctx, adopted); err != nil {
 			return err
 		}
@@ -136,11 +137,11 @@ func (s *Syncer) suspects(ctx context.Context, refused, kept int) (manifests.Pin
 	if err != nil {
 		return nil, err
 	}
-	before, err := s.Journal.Load(ctx, kept)
+	before, err := s.list(ctx, kept)
 	if err != nil {
 		return nil, err
 	}
-	return suspects(now.pins, before.Pins), nil
+	return suspects(now.pins, before.pins), nil
 }
 
 // rollBack writes the stored objects of the kept release, takes away what only the refused one had brought, and

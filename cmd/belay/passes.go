@@ -57,10 +57,13 @@ func newPasses(c *cluster.Cluster, renderer *renderer, flags agentFlags, images 
 }
 
 // Pass implements [cluster.Passes].
-func (p *passes) Pass(ctx context.Context, s *v1alpha1.Sync) cluster.Report {
+func (p *passes) Pass(ctx context.Context, s *v1alpha1.Sync, first bool) cluster.Report {
 	carrier, err := p.syncerFor(s)
 	if err != nil {
 		return cluster.Report{Status: s.Status, Events: []cluster.Note{{Type: corev1.EventTypeWarning, Reason: "Error", Message: err.Error()}}, Next: time.Minute}
+	}
+	if first {
+		carrier.journal.Begin()
 	}
 	carrier.journal.Refresh()
 	carrier.journal.Expect(expectedOf(s)...)
@@ -78,7 +81,7 @@ func (p *passes) Pass(ctx context.Context, s *v1alpha1.Sync) cluster.Report {
 	if outcome.Decided || outcome.Undecided != nil && slices.Contains(aims, outcome.Undecided.Reason) {
 		carrier.objects.Looked(carrier.source.looked)
 	}
-	return cluster.Report{Status: status, Events: notes(outcome.Events), Next: outcome.Next}
+	return cluster.Report{Status: status, KeepBack: sync.KeepBack(s.Status, status), Events: notes(outcome.Events), Next: outcome.Next}
 }
 
 // removalRetry is when a removal that could not begin is tried again.

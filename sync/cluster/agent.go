@@ -40,8 +40,8 @@ type AgentOptions struct {
 
 // Passes carries out what the agent calls for. It is called for each Sync by one goroutine at a time.
 type Passes interface {
-	// Pass is one pass of a Sync.
-	Pass(ctx context.Context, sync *v1alpha1.Sync) Report
+	// Pass is one pass of a Sync. First says that no agent has handled it before, so that it has no releases.
+	Pass(ctx context.Context, sync *v1alpha1.Sync, first bool) Report
 	// Remove takes the objects of a deleted Sync away. It is done when the report's Next is 0.
 	Remove(ctx context.Context, sync *v1alpha1.Sync) Report
 	// Forget drops what is remembered of a Sync that is gone.
@@ -51,8 +51,11 @@ type Passes interface {
 // Report is what a pass wants told, and when it wants to be called again.
 type Report struct {
 	Status v1alpha1.Status
-	Events []Note
-	Next   time.Duration
+	// KeepBack is for how long the status may be kept back, once it differs from what was told before: a later one may
+	// take its place. 0 has it told now.
+	KeepBack time.Duration
+	Events   []Note
+	Next     time.Duration
 }
 
 // Note is an event to record on a Sync.
@@ -146,6 +149,7 @@ func control(mgr manager.Manager, options AgentOptions, queue *queue, passes Pas
 			client:   mgr.GetClient(),
 			recorder: mgr.GetEventRecorder("belay"),
 			passes:   passes,
+			now:      time.Now,
 		},
 	})
 	if err != nil {

@@ -42,6 +42,7 @@ type Cluster struct {
 	handover  *handover
 	platforms platforms
 	rules     compiled
+	shelf     shelf
 }
 
 // Connect makes a Cluster of a client configuration. Each change to an owned object, or to a pod behind a release

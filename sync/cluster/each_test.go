@@ -44,7 +44,7 @@ type panicking struct {
 	forgotten []types.NamespacedName
 }
 
-func (p *panicking) Pass(context.Context, *v1alpha1.Sync) Report { panic("no such index") }
+func (p *panicking) Pass(context.Context, *v1alpha1.Sync, bool) Report { panic("no such index") }
 
 func (p *panicking) Forget(_ context.Context, sync types.NamespacedName) {
 	p.forgotten = append(p.forgotten, sync)

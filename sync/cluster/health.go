@@ -53,6 +53,7 @@ func (c *Cluster) Forget(ctx context.Context, objects *Objects) {
 	c.watches.Forget(objects.sync)
 	c.handover.forget(objects.sync)
 	c.rules.forget(objects.sync)
+	c.shelf.keep(objects.sync)
 	_ = c.pods.attend(ctx, objects.sync, nil) // attending nothing asks nothing, and cannot fail
 }
 

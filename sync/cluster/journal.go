@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -34,22 +33,39 @@ var secrets = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
 // in order: the last one makes it count, so that a half-written release is none. The data never changes; what
 // became of a release is an annotation.
 //
-// The records are read once and remembered: the agent that holds the lease is the only writer.
+// The records are read once and remembered, and so are the releases that may have to be written again: the agent that
+// holds the lease is the only writer. That others have spoilt a Secret meanwhile is found when it is marked or dropped, or
+// by the next process; until then a release is what was stored.
 type Journal struct {
 	cluster *Cluster
 	sync    types.NamespacedName
 	owner   metav1.OwnerReference
 
 	loaded   bool
+	assumed  bool // that there are no releases, without having looked
 	doubted  bool // a release could not be read: the records may not be true any more
 	expected []int
 	records  []manifests.Record
-	last     map[int]string // each release's Secret that carries its record
+	stored   map[int]chunked
+}
+
+// chunked is how a release is stored.
+type chunked struct {
+	last    string // the name of the Secret that carries its record
+	secrets int    // how many bear its number, with those that an earlier try may have left behind
 }
 
 // Journal is the journal of a Sync; owner makes the API server delete the releases with it.
 func (c *Cluster) Journal(sync types.NamespacedName, owner metav1.OwnerReference) *Journal {
+	c.shelf.keep(sync) // nothing of another of the same name
 	return &Journal{cluster: c, sync: sync, owner: owner}
+}
+
+// Begin says that no agent has ever handled the Sync, so that there are no releases to read.
+func (j *Journal) Begin() {
+	if !j.loaded {
+		j.loaded, j.assumed, j.records, j.stored = true, true, nil, map[int]chunked{}
+	}
 }
 
 // Expect names releases that are stored for sure, as a Sync's status tells of them. That one of them is not there is an
@@ -60,6 +76,7 @@ func (j *Journal) Expect(releases ...int) { j.expected = releases }
 func (j *Journal) Refresh() {
 	if j.doubted {
 		j.loaded, j.doubted = false, false
+		j.cluster.shelf.keep(j.sync)
 	}
 }
 
@@ -89,13 +106,16 @@ func (j *Journal) Records(ctx context.Context) ([]manifests.Record, error) {
 		return nil, describe("listing the releases", "Release", err)
 	}
 	var records []manifests.Record
-	names := map[int]string{}
+	stored := map[int]chunked{}
 	for _, secret := range list.Items {
+		number, err := strconv.Atoi(secret.Labels[labelRelease])
+		chunks := stored[number]
+		chunks.secrets++
+		stored[number] = chunks
 		text, last := secret.Annotations[annotationRecord]
 		if !last || !j.owns(&secret) {
 			continue
 		}
-		number, err := strconv.Atoi(secret.Labels[labelRelease])
 		if err != nil {
 			return nil, &Error{Reason: "ReleaseCorrupt", Object: "Secret/" + j.sync.Namespace + "/" + secret.Name,
 				Detail: "the label " + labelRelease + " is no number; restore it"}
@@ -105,15 +125,16 @@ func (j *Journal) Records(ctx context.Context) ([]manifests.Record, error) {
 			return nil, j.refuse(number, err)
 		}
 		records = append(records, read)
-		names[number] = secret.Name
+		chunks.last = secret.Name
+		stored[number] = chunks
 	}
 	for _, number := range j.expected {
-		if _, there := names[number]; !there {
+		if stored[number].last == "" {
 			return nil, j.lost(number)
 		}
 	}
 	slices.SortFunc(records, func(a, b manifests.Record) int { return a.Number - b.Number })
-	j.records, j.last, j.loaded = records, names, true
+	j.records, j.stored, j.loaded, j.assumed = records, stored, true, false
 	return slices.Clone(records), nil
 }
 
@@ -148,13 +169,33 @@ func (j *Journal) Store(ctx context.Context, release manifests.Release) error {
 		Ailing:  release.Ailing,
 		Outcome: manifests.Outcome{Result: manifests.Applying},
 	}
-	name, err := j.write(ctx, release, stored)
+	chunks, err := j.write(ctx, release, stored)
 	if err != nil {
 		return err
 	}
-	j.last[release.Number] = name
+	j.stored[release.Number] = chunks
 	j.records = append(records, stored)
+	j.shelve()
 	return nil
+}
+
+// shelve forgets the texts of releases that will hardly be written again: all but the newest and the one to go back to.
+func (j *Journal) shelve() {
+	j.cluster.shelf.keep(j.sync, j.needed()...)
+}
+
+func (j *Journal) needed() []int {
+	if len(j.records) == 0 {
+		return nil
+	}
+	newest := j.records[len(j.records)-1]
+	needed := []int{newest.Number, newest.Outcome.To}
+	for _, r := range slices.Backward(j.records) {
+		if r.Outcome.Result == manifests.Kept {
+			return append(needed, r.Number)
+		}
+	}
+	return needed
 }
 
 // Mark writes what became of a release.
@@ -170,8 +211,9 @@ func (j *Journal) Mark(ctx context.Context, number int, outcome manifests.Outcom
 		return err
 	}
 	_, err = j.cluster.records.Resource(secrets).Namespace(j.sync.Namespace).
-		Patch(ctx, j.last[number], types.MergePatchType, patch, metav1.PatchOptions{FieldManager: FieldManager})
+		Patch(ctx, j.stored[number].last, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: FieldManager})
 	if err != nil {
+		j.doubted = j.doubted || apierrors.IsNotFound(err)
 		return describe(fmt.Sprintf("release %d", number), "Release", err)
 	}
 	for i := range j.records {
@@ -179,22 +221,28 @@ func (j *Journal) Mark(ctx context.Context, number int, outcome manifests.Outcom
 			j.records[i].Outcome = outcome
 		}
 	}
+	j.shelve()
 	return nil
 }
 
-// Drop deletes a release: the Secret that makes it count before the others, so that half of it is none.
+// Drop deletes a release: the Secret that makes it count before the others, so that half of it is none. Mostly it is the
+// only one.
 func (j *Journal) Drop(ctx context.Context, number int) error {
-	if last := j.last[number]; last != "" && !strings.HasSuffix(last, ".0") {
-		err := j.cluster.own.Resource(secrets).Namespace(j.sync.Namespace).Delete(ctx, last, metav1.DeleteOptions{})
+	stored := j.stored[number]
+	if stored.last != "" {
+		err := j.cluster.own.Resource(secrets).Namespace(j.sync.Namespace).Delete(ctx, stored.last, metav1.DeleteOptions{})
 		if err != nil && !apierrors.IsNotFound(err) {
 			return describe(fmt.Sprintf("release %d", number), "Release", err)
 		}
 	}
-	if err := j.remove(ctx, number); err != nil {
-		return err
+	if stored.secrets != 1 {
+		if err := j.remove(ctx, number); err != nil {
+			return err
+		}
 	}
 	j.records = slices.DeleteFunc(j.records, func(r manifests.Record) bool { return r.Number == number })
-	delete(j.last, number)
+	delete(j.stored, number)
+	j.shelve()
 	return nil
 }
 

@@ -2,15 +2,20 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
+	"slices"
 	gosync "sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/belay-gitops/belay/sync/api/v1alpha1"
@@ -21,14 +26,25 @@ type reconciler struct {
 	client   client.Client
 	recorder events.EventRecorder
 	passes   Passes
+	now      func() time.Time
 
 	told gosync.Map // types.NamespacedName → told: what was written last; the client's cache may be behind
 }
 
-// told is the last status that was written of one Sync. Another of the same name has another UID.
+// told is what people know of one Sync's status. Another of the same name has another UID. Statuses are never modified.
 type told struct {
 	uid    types.UID
-	status *v1alpha1.Status
+	status *v1alpha1.Status // as it was written, or read before that
+	untold *v1alpha1.Status // a later one that is kept back; nil for none
+	since  time.Time        // since when one is
+}
+
+// latest is the status that the next pass goes on from.
+func (t told) latest() *v1alpha1.Status {
+	if t.untold != nil {
+		return t.untold
+	}
+	return t.status
 }
 
 // Reconcile implements controller-runtime's interface. A panic is recovered there, and the Sync is called again with
@@ -56,65 +72,134 @@ func (r *reconciler) reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if last, ok := r.told.Load(request.NamespacedName); ok && last.(told).uid == sync.UID {
-		sync.Status = *last.(told).status.DeepCopy()
-	}
+	known, seen := r.known(sync)
+	sync.Status = *known.latest()
 	if !sync.DeletionTimestamp.IsZero() {
-		return r.remove(ctx, sync)
+		return r.remove(ctx, sync, known)
 	}
+	first := false
 	if controllerutil.AddFinalizer(sync, v1alpha1.Finalizer) {
-		if err := r.finalizer(ctx, sync); err != nil {
+		if err := r.finalizers(ctx, sync); err != nil {
 			return ctrl.Result{}, err
 		}
+		// The patch holds the Sync to be as it was read: no agent has got any further with it than this one.
+		first = !seen && equality.Semantic.DeepEqual(*known.status, v1alpha1.Status{})
 	}
-	report := r.passes.Pass(ctx, sync)
-	if err := r.tell(ctx, sync, report); err != nil {
+	report := r.passes.Pass(ctx, sync, first)
+	left, err := r.tell(ctx, sync, known, report)
+	if err != nil {
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{RequeueAfter: report.Next}, nil
+	if left > 0 && (report.Next == 0 || left < report.Next) {
+		report.Next = left
+	}
+	return ctrl.Result{RequeueAfter: report.Next, Priority: priority(report.Status)}, nil
 }
 
-func (r *reconciler) remove(ctx context.Context, sync *v1alpha1.Sync) (ctrl.Result, error) {
+// known is what this process has told of a Sync, if it has seen it before, and else what it was read with.
+func (r *reconciler) known(sync *v1alpha1.Sync) (known told, seen bool) {
+	name := client.ObjectKeyFromObject(sync)
+	if last, ok := r.told.Load(name); ok && last.(told).uid == sync.UID {
+		return last.(told), true
+	}
+	known = told{uid: sync.UID, status: sync.Status.DeepCopy()}
+	r.told.Store(name, known)
+	return known, false
+}
+
+// priority is that of the passes which a Sync's own timer calls for: a Sync that cannot get on tries again behind all that
+// has something to do. A watch calls with the usual one.
+func priority(status v1alpha1.Status) *int {
+	usual, low := 0, handler.LowPriority
+	failing := meta.IsStatusConditionFalse(status.Conditions, v1alpha1.Ready)
+	if failing && status.Phase != v1alpha1.RollingBack && status.Phase != v1alpha1.Applying && status.Phase != v1alpha1.Watching {
+		return &low
+	}
+	return &usual
+}
+
+func (r *reconciler) remove(ctx context.Context, sync *v1alpha1.Sync, known told) (ctrl.Result, error) {
 	if !controllerutil.ContainsFinalizer(sync, v1alpha1.Finalizer) {
 		return ctrl.Result{}, nil
 	}
 	report := r.passes.Remove(ctx, sync)
 	if report.Next > 0 {
-		return ctrl.Result{RequeueAfter: report.Next}, r.tell(ctx, sync, report)
+		_, err := r.tell(ctx, sync, known, report)
+		return ctrl.Result{RequeueAfter: report.Next}, err
 	}
 	controllerutil.RemoveFinalizer(sync, v1alpha1.Finalizer)
-	return ctrl.Result{}, client.IgnoreNotFound(r.finalizer(ctx, sync))
+	return ctrl.Result{}, client.IgnoreNotFound(r.finalizers(ctx, sync))
 }
 
-// finalizer writes the Sync's finalizers as they are.
-func (r *reconciler) finalizer(ctx context.Context, sync *v1alpha1.Sync) error {
-	before := sync.DeepCopy()
-	before.Finalizers = nil // so that the patch names the whole list
-	if len(sync.Finalizers) == 0 {
-		before.Finalizers = []string{v1alpha1.Finalizer}
+// finalizers writes the Sync's finalizers as they are, unless somebody has written the Sync since it was read.
+func (r *reconciler) finalizers(ctx context.Context, sync *v1alpha1.Sync) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"finalizers": sync.Finalizers, "resourceVersion": sync.ResourceVersion,
+	}})
+	if err != nil {
+		return err
 	}
-	status := sync.Status.DeepCopy()
-	err := r.client.Patch(ctx, sync, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
-	sync.Status = *status // the answer's is what the API server has, perhaps older than what was told since
-	return err
+	return r.client.Patch(ctx, nameOf(sync), client.RawPatch(types.MergePatchType, patch))
 }
 
-// tell writes the status if it is another one, and records the events.
-func (r *reconciler) tell(ctx context.Context, sync *v1alpha1.Sync, report Report) error {
+// tell records the events, and writes the status if it is another one and does not wait. It answers how long it waits
+// still; 0 for not at all.
+func (r *reconciler) tell(ctx context.Context, sync *v1alpha1.Sync, known told, report Report) (left time.Duration, err error) {
 	for _, e := range report.Events {
 		r.recorder.Eventf(sync, nil, e.Type, e.Reason, "Sync", "%s", e.Message)
 	}
-	if equality.Semantic.DeepEqual(sync.Status, report.Status) {
-		return nil
+	name := client.ObjectKeyFromObject(sync)
+	if saysTheSame(*known.status, report.Status) {
+		if known.untold != nil {
+			known.untold = nil
+			r.told.Store(name, known)
+		}
+		return 0, nil
+	}
+	if known.untold == nil {
+		known.since = r.now()
+	}
+	if left := known.since.Add(report.KeepBack).Sub(r.now()); report.KeepBack > 0 && left > 0 {
+		known.untold = &report.Status
+		r.told.Store(name, known)
+		return left, nil
 	}
 	if ready := meta.FindStatusCondition(report.Status.Conditions, v1alpha1.Ready); ready != nil {
 		log.FromContext(ctx).Info("pass", "phase", report.Status.Phase, "ready", ready.Status, "reason", ready.Reason, "message", ready.Message)
 	}
-	before := sync.DeepCopy()
-	sync.Status = *report.Status.DeepCopy()
-	if err := r.client.Status().Patch(ctx, sync, client.MergeFrom(before)); err != nil {
-		return client.IgnoreNotFound(err)
+	if err := r.write(ctx, sync, *known.status, report.Status); err != nil {
+		return 0, client.IgnoreNotFound(err)
 	}
-	r.told.Store(client.ObjectKeyFromObject(sync), told{sync.UID, report.Status.DeepCopy()})
-	return nil
+	r.told.Store(name, told{uid: sync.UID, status: &report.Status})
+	return 0, nil
+}
+
+// saysTheSame tells whether two statuses say the same. The history is most of one, and is compared without reflection.
+func saysTheSame(a, b v1alpha1.Status) bool {
+	alike := func(a, b v1alpha1.HistoryEntry) bool {
+		atOnce := a.At.Equal(&b.At)
+		a.At = b.At
+		return atOnce && a == b
+	}
+	if !slices.EqualFunc(a.History, b.History, alike) {
+		return false
+	}
+	a.History, b.History = nil, nil
+	return equality.Semantic.DeepEqual(a, b)
+}
+
+// write writes what of a status is another one. Neither is the rest of the Sync encoded for that, nor is it read back.
+func (r *reconciler) write(ctx context.Context, sync *v1alpha1.Sync, before, after v1alpha1.Status) error {
+	patch, err := client.MergeFrom(&v1alpha1.Sync{Status: before}).Data(&v1alpha1.Sync{Status: after})
+	if err != nil {
+		return err
+	}
+	return r.client.Status().Patch(ctx, nameOf(sync), client.RawPatch(types.MergePatchType, patch))
+}
+
+// nameOf names a Sync for a patch. The answer is its metadata only.
+func nameOf(sync *v1alpha1.Sync) *metav1.PartialObjectMetadata {
+	name := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: sync.Namespace, Name: sync.Name}}
+	name.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("Sync"))
+	return name
 }

@@ -25,6 +25,7 @@ type secretsAPI struct {
 	mu      gosync.Mutex
 	secrets map[string]*unstructured.Unstructured
 	writes  []string // verb and name
+	reads   int      // lists
 }
 
 // clusterOn is a Cluster of an API server that is played.
@@ -67,6 +68,7 @@ func (a *secretsAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch r.Method {
 	case http.MethodGet:
+		a.reads++
 		_ = json.NewEncoder(w).Encode(a.list(r))
 	case http.MethodPost:
 		if a.secrets[body.GetName()] != nil {
@@ -81,6 +83,10 @@ func (a *secretsAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.writes = append(a.writes, "create "+body.GetName())
 		_ = json.NewEncoder(w).Encode(body.Object)
 	case http.MethodPatch:
+		if a.secrets[name] == nil {
+			refused(w, http.StatusNotFound)
+			return
+		}
 		annotations := a.secrets[name].GetAnnotations()
 		maps.Copy(annotations, body.GetAnnotations())
 		a.secrets[name].SetAnnotations(annotations)
