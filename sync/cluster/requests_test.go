@@ -16,7 +16,7 @@ import (
 )
 
 // app is a Sync's set: some ConfigMaps, a Service and a Deployment, at a version.
-func app(t testing.TB, name string, maps int, version string) manifests.Set {
+func appOf(t testing.TB, name string, maps int, version string) manifests.Set {
 	t.Helper()
 	object := func(apiVersion, kind, name string, field string, content map[string]any) map[string]any {
 		labels := map[string]any{manifests.LabelSync: "shop", manifests.LabelNamespace: "team"}
@@ -62,7 +62,7 @@ func shopOn(t testing.TB, c *Cluster, spec v1alpha1.Spec) *Objects {
 }
 
 func TestWhatAReleaseAsks(t *testing.T) {
-	first, second := app(t, "cart", 10, "1"), app(t, "cart", 10, "2")
+	first, second := appOf(t, "cart", 10, "1"), appOf(t, "cart", 10, "2")
 	const deployment, service = "/apis/apps/v1/namespaces/shop/deployments/cart", "/api/v1/namespaces/shop/services/cart"
 	const some, other = "/api/v1/namespaces/shop/configmaps/cart-0", "/api/v1/namespaces/shop/configmaps/cart-1"
 	hand := fields("kubectl-edit", update, "", `{"f:spec":{"f:paused":{}}}`)
@@ -137,7 +137,7 @@ func TestWhatAReleaseAsks(t *testing.T) {
 
 // A restart knows nothing: the watches tell most, and what they keep the metadata of is listed.
 func TestWhatAnotherAgentAsks(t *testing.T) {
-	objects := app(t, "cart", 10, "1")
+	objects := appOf(t, "cart", 10, "1")
 	api, c := play(t)
 	released(t, api, shopOn(t, c, v1alpha1.Spec{}), objects)
 	other, err := Connect(limited(c.config, 0), func(types.NamespacedName) {})
