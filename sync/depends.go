@@ -27,11 +27,23 @@ type dependencyWait struct {
 	unseen          types.NamespacedName // the Sync that has to look at its repository first, if that is it
 }
 
+// reached is a Sync that others depend on.
+type reached struct {
+	v1alpha1.Sync
+	from, to string // what was passed over, see [Cluster]
+}
+
+// sees tells that a Sync has drawn its conclusions from a commit of its ref.
+func (r reached) sees(commit string) bool {
+	wanted := r.Status.Wanted
+	return wanted != nil && (wanted.Commit == commit || r.to == commit && r.from == wanted.Commit)
+}
+
 // dependent is a Sync that depends on others, and the commit that it is to start a release of.
 type dependent struct {
 	name   types.NamespacedName
 	spec   v1alpha1.Spec
-	commit string
+	commit string // where its ref is
 }
 
 func (d dependencyWait) Error() string { return d.message }
@@ -43,19 +55,19 @@ func (d dependencyWait) Describe() (string, bool, time.Duration) {
 }
 
 // dependencies tells whether a new release of a Sync may start: nil if each Sync that it depends on is kept, as its present
-// spec and its newest commit have it. One that follows the same ref of the same repository has to have seen the same commit:
-// what came with one push goes in order. Known is all Syncs that can be reached from it, by their names.
-func dependencies(self dependent, known map[types.NamespacedName]v1alpha1.Sync) error {
+// spec and its newest commit have it. One that follows the same ref of the same repository has to have seen the same commit,
+// though that may have changed nothing for it: what came with one push goes in order. Known is all Syncs that can be reached from it, by their names.
+func dependencies(self dependent, known map[types.NamespacedName]reached) error {
 	if cycle := cycleOf(self.name, self.spec.DependsOn, known); cycle != nil {
 		return dependencyWait{reason: DependencyCycle, message: fmt.Sprintf(
 			"spec.dependsOn goes round in a circle, so that none of these can be first: %s", tellPath(self.name, cycle))}
 	}
 	for _, name := range namesOf(self.name, self.spec.DependsOn) {
 		other, there := known[name]
-		if why := unready(other, there); why != "" {
+		if why := unready(other.Sync, there); why != "" {
 			return dependencyWait{reason: DependencyNotReady, message: fmt.Sprintf("waiting for Sync %s, which %s", name, why)}
 		}
-		if follows(self.spec.Source, other.Spec.Source) && other.Status.Wanted.Commit != self.commit {
+		if follows(self.spec.Source, other.Spec.Source) && !other.sees(self.commit) {
 			return dependencyWait{DependencyNotReady, fmt.Sprintf("waiting for Sync %s, which has not looked at commit %s yet", name, short(self.commit)), name}
 		}
 	}
@@ -113,7 +125,7 @@ func namesOf(self types.NamespacedName, on []v1alpha1.Dependency) []types.Namesp
 
 // cycleOf is a way from a Sync by what it depends on, and what that depends on, back to itself or to one on that way; nil if
 // there is none.
-func cycleOf(self types.NamespacedName, on []v1alpha1.Dependency, known map[types.NamespacedName]v1alpha1.Sync) []types.NamespacedName {
+func cycleOf(self types.NamespacedName, on []v1alpha1.Dependency, known map[types.NamespacedName]reached) []types.NamespacedName {
 	clear := map[types.NamespacedName]bool{} // no cycle can be reached from it
 	var visit func(path []types.NamespacedName, on []v1alpha1.Dependency) []types.NamespacedName
 	visit = func(path []types.NamespacedName, on []v1alpha1.Dependency) []types.NamespacedName {
@@ -155,11 +167,21 @@ func (s *Syncer) depend(ctx context.Context, want Want) error {
 	if len(on) == 0 {
 		return nil
 	}
-	known, err := s.Cluster.Reachable(ctx, on)
+	syncs, err := s.Cluster.Reachable(ctx, on)
 	if err != nil {
 		return err
 	}
-	self := dependent{types.NamespacedName{Namespace: s.Namespace, Name: s.Name}, want.Spec, s.memory.head}
+	known := map[types.NamespacedName]reached{}
+	for name, sync := range syncs {
+		known[name] = reached{Sync: sync}
+	}
+	for _, name := range namesOf(types.NamespacedName{Namespace: s.Namespace}, on) {
+		if other, there := known[name]; there {
+			other.from, other.to = s.Cluster.PassedOver(name)
+			known[name] = other
+		}
+	}
+	self := dependent{types.NamespacedName{Namespace: s.Namespace, Name: s.Name}, want.Spec, s.memory.latest}
 	if err = dependencies(self, known); err == nil {
 		return nil
 	}

@@ -100,10 +100,10 @@ func TestDependencies(t *testing.T) {
 		{"one by two ways is no circle", []string{"a", "b"}, syncs{"shop/a": keptSync(on("base")), "shop/b": keptSync(on("base")), "shop/base": keptSync()}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			known := map[types.NamespacedName]v1alpha1.Sync{}
+			known := map[types.NamespacedName]reached{}
 			for name, s := range test.known {
 				namespace, name, _ := strings.Cut(name, "/")
-				known[types.NamespacedName{Namespace: namespace, Name: name}] = s
+				known[types.NamespacedName{Namespace: namespace, Name: name}] = reached{Sync: s}
 			}
 			got := ""
 			self := keptSync(on(test.on...), from("https://git/a", "main"))

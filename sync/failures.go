@@ -30,7 +30,7 @@ func (f *failures) add(err error, now time.Time) *Problem {
 	if !f.waiting(now) { // a pass that a watch called for is no try of its own
 		f.count++
 	}
-	wait := max(problem.After, backoff(f.count))
+	wait := max(problem.After, Backoff(f.count))
 	// Jitter, so that a thousand Syncs do not come back to a recovering server all at once.
 	f.until = now.Add(wait + rand.N(wait/4+1))
 	f.last = &problem
@@ -39,8 +39,8 @@ func (f *failures) add(err error, now time.Time) *Problem {
 
 func (f failures) waiting(now time.Time) bool { return f.last != nil && now.Before(f.until) }
 
-// backoff is how long to wait after so many failures in a row: 1 s, doubled up to 15 minutes.
-func backoff(failures int) time.Duration {
+// Backoff is how long to wait after so many failures in a row: 1 s, doubled up to 15 minutes.
+func Backoff(failures int) time.Duration {
 	const first, longest = time.Second, 15 * time.Minute
 	if failures > 10 {
 		return longest

@@ -14,16 +14,19 @@ import (
 // Outcome is all that a pass has to say. Status, events and the next call are derived from it.
 type Outcome struct {
 	Suspended bool
-	Unread    bool             // the journal cannot be read: what was said before stands
-	Looked    bool             // a request to look at the remote has been heard
-	Decided   bool             // requests to try again or resolve anew have been, too: there is a decision on the wanted commit
-	Undecided *Problem         // why there is none, if that was looked for in vain
-	GoneBack  bool             // a request to go back has been carried out or refused
-	Wanted    manifests.Commit // zero while the remote has not answered yet
-	Records   []manifests.Record
-	State     State
-	Frozen    bool
-	Thaw      string // how the freeze is ended
+	Unread    bool   // the journal cannot be read: what was said before stands
+	Looked    bool   // a request to look at the remote has been heard
+	Latest    string // where the ref was at the last look, which Wanted may be older than; empty before the first
+	// Indifferent says that a commit which changes nothing of what was read for the wanted one needs no pass.
+	Indifferent bool
+	Decided     bool             // requests to try again or resolve anew have been, too: there is a decision on the wanted commit
+	Undecided   *Problem         // why there is none, if that was looked for in vain
+	GoneBack    bool             // a request to go back has been carried out or refused
+	Wanted      manifests.Commit // zero while the remote has not answered yet
+	Records     []manifests.Record
+	State       State
+	Frozen      bool
+	Thaw        string // how the freeze is ended
 	// Disposition of the wanted commit; empty while it has not been built in this process.
 	Disposition Disposition
 	// Written tells that all objects of the release under way have been written.
@@ -72,7 +75,8 @@ func (s *Syncer) report(ctx context.Context, want Want, out Outcome) Outcome {
 	if out.Frozen {
 		out.Thaw = s.thaw()
 	}
-	out.Wanted, out.Disposition = s.memory.commit, s.memory.disposition
+	out.Wanted, out.Disposition, out.Latest = s.memory.commit, s.memory.disposition, s.memory.latest
+	out.Indifferent = out.Decided && s.indifferent(want)
 	if running := out.State.Running(); running != nil {
 		if listed, known := s.listed(running.Number); known {
 			out.Pins = manifests.Pins{}
@@ -88,20 +92,23 @@ func (s *Syncer) report(ctx context.Context, want Want, out Outcome) Outcome {
 	return out
 }
 
-// next is the earliest of: the next look at the remote, the next try, the end of the verdict's patience. Where nothing
-// of it is due, the next try of what failed is all there is to wait for.
+// next is the earliest of: the next try, the next look at registries, the end of the verdict's patience. The remote is
+// asked elsewhere, see [Source], and watches tell of the cluster. So at rest there is nothing to wait for; a pass that
+// comes all the same, each Sync's at another time, mends what nobody has thought of.
 func (s *Syncer) next(want Want, out Outcome) time.Duration {
 	if out.Suspended {
 		return 0
 	}
-	const shortest, longest = 50 * time.Millisecond, 5 * time.Minute
+	const shortest, longest = 50 * time.Millisecond, 10 * time.Minute
 	now := s.Clock()
-	wait := longest
+	wait := longest + rand.N(longest/2)
 	if !out.Looked && !out.Unread && !out.State.RollingBack() && s.memory.settling.last == nil {
 		return shortest // a rollback has just ended, and what was pushed meanwhile has not been looked at
 	}
 	if out.Looked && !out.State.RollingBack() {
-		wait = s.nextLook(want, now)
+		if f := s.memory.looking; f.last != nil {
+			wait = min(wait, f.until.Sub(now))
+		}
 		if f := s.memory.building; f.last != nil && s.memory.head != "" {
 			wait = min(wait, f.until.Sub(now))
 		}
@@ -115,6 +122,9 @@ func (s *Syncer) next(want Want, out Outcome) time.Duration {
 	if off := s.memory.progress.putOff; len(off.tiers) > 0 {
 		wait = min(wait, off.failures.until.Sub(now))
 	}
+	if due := s.memory.checking.due; s.CheckImages > 0 && !due.IsZero() {
+		wait = min(wait, due.Sub(now))
+	}
 	if s.memory.fights.pausing(now) {
 		wait = min(wait, s.memory.fights.until.Sub(now))
 	}
@@ -123,14 +133,6 @@ func (s *Syncer) next(want Want, out Outcome) time.Duration {
 		wait = min(wait, out.Verdict.Wait)
 	}
 	return max(wait, shortest)
-}
-
-func (s *Syncer) nextLook(want Want, now time.Time) time.Duration {
-	if s.memory.looking.last != nil {
-		return s.memory.looking.until.Sub(now)
-	}
-	interval := max(want.Spec.Source.Interval.Duration, time.Second)
-	return s.memory.polled.Add(interval + rand.N(interval/20)).Sub(now)
 }
 
 // describe names a commit for people: `9f2c1e7 "Bump cart"`.

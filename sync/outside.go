@@ -13,13 +13,19 @@ import (
 
 // Source is where commits come from.
 type Source interface {
-	// Head asks the remote which commit the followed ref is at. Seen is when any Sync of this process learned that the ref
-	// has come to it, not earlier than a few minutes ago: what registries have said since is later than the push.
-	Head(ctx context.Context) (commit string, seen time.Time, err error)
+	// Head tells which commit the followed ref is at, as the remote answered last, or why it did not answer. If that was not
+	// asked for since, it is now; without since any answer will do. Seen is when any Sync of this process learned that the
+	// ref has come to the commit, not earlier than a few minutes before the answer: what registries have said since is later
+	// than the push. Who does not ask is called when there is another answer that concerns it.
+	Head(ctx context.Context, since time.Time) (commit string, seen time.Time, err error)
 	// Commit tells what people know a commit by, fetching it where it is missing.
 	Commit(ctx context.Context, hash string) (manifests.Commit, error)
-	// Tree is the files of a commit.
+	// Tree is the files of a commit. What is read of it is noted, for Unchanged.
 	Tree(ctx context.Context, hash string) (fs.FS, error)
+	// Unchanged tells that all that was read of the last Tree is the same in another commit: the files, the names in the
+	// directories that were listed, the symbolic links on the way, and that what was missing is missing still. So nothing
+	// else can be built from it. It is false where nothing was read, or where it cannot be told.
+	Unchanged(ctx context.Context, commit string) bool
 }
 
 // Renderer turns a directory of a tree into objects.
@@ -83,6 +89,10 @@ type Cluster interface {
 	// Reachable is the Syncs named, those that they depend on, and so on, by their full names; what is not there is left
 	// out. It makes no request.
 	Reachable(ctx context.Context, on []v1alpha1.Dependency) (map[types.NamespacedName]v1alpha1.Sync, error)
+	// PassedOver is the newest commit of its ref that was found to change nothing of what another Sync reads, since the
+	// commit from, which its status tells as wanted once that is written. Both are empty where there is none. This Sync is
+	// called when there is another.
+	PassedOver(sync types.NamespacedName) (from, to string)
 	// AskToLook has another Sync look at its repository now.
 	AskToLook(sync types.NamespacedName)
 	// Health tells how each object is, from watches; closely, while a release is judged, with the pods behind the

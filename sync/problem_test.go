@@ -20,7 +20,7 @@ func TestBackoffDoublesFromASecondToAQuarterOfAnHour(t *testing.T) {
 		-1: time.Second, 0: time.Second, 1: time.Second, 2: 2 * time.Second, 3: 4 * time.Second, 7: 64 * time.Second,
 		10: 512 * time.Second, 11: 15 * time.Minute, 12: 15 * time.Minute, 64: 15 * time.Minute, 1 << 40: 15 * time.Minute,
 	} {
-		if got := backoff(failures); got != want {
+		if got := Backoff(failures); got != want {
 			t.Errorf("after %d failures: %s, want %s", failures, got, want)
 		}
 	}

@@ -39,8 +39,11 @@ type Syncer struct {
 
 // memory is what a restart may lose.
 type memory struct {
-	head     string    // where the ref was at the last look
-	polled   time.Time // when that was
+	head     string    // the newest commit of the ref that changed what this Sync reads
+	latest   string    // where the ref was at the last look
+	passed   string    // the newest commit since head that changed nothing of it
+	polled   time.Time // when the last look was
+	since    time.Time // when a look has to have begun to be one at the present source
 	lookedBy string    // the options at the last look: another source has another head
 	looking  failures
 	sighting sighting // of commit
@@ -134,15 +137,12 @@ func (s *Syncer) pass(ctx context.Context, want Want, out *Outcome) (Verdict, er
 // advance takes a new commit, or the same under a new spec, all the way to applied objects.
 func (s *Syncer) advance(ctx context.Context, want Want, state State, out *Outcome) {
 	out.Looked = true
-	s.look(ctx, want)
+	s.look(ctx, want, state)
 	if s.memory.head == "" {
 		out.Problem = s.memory.looking.last
 		return
 	}
-	in := input{
-		commit: s.memory.head, options: optionsOf(want.Spec), retryAt: want.RetryAt, resolveAt: want.ResolveAt,
-		mayPrune: want.AllowPrune == s.memory.head, without: want.Without,
-	}
+	in := s.input(want)
 	s.awake(ctx, want)
 	if in == s.memory.built {
 		s.follow(ctx, want)
@@ -166,6 +166,14 @@ func (s *Syncer) advance(ctx context.Context, want Want, state State, out *Outco
 		out.Problem = s.memory.looking.last
 	default:
 		out.Problem = s.memory.following.problem()
+	}
+}
+
+// input is what a release is to be built from now.
+func (s *Syncer) input(want Want) input {
+	return input{
+		commit: s.memory.head, options: s.memory.lookedBy, retryAt: want.RetryAt, resolveAt: want.ResolveAt,
+		mayPrune: want.AllowPrune == s.memory.head, without: want.Without,
 	}
 }
 
@@ -195,30 +203,6 @@ func (s *Syncer) decide(in input, err error, out *Outcome) {
 	problem.Message = shorten("commit " + short(in.commit) + ": " + problem.Message)
 	s.memory.built, s.memory.refused, s.memory.building = in, &problem, failures{}
 	out.Events = append(out.Events, warning(problem.Reason, "%s", problem.Message))
-}
-
-// look asks the remote where the ref is, if it is time to.
-func (s *Syncer) look(ctx context.Context, want Want) {
-	options := optionsOf(want.Spec)
-	if options != s.memory.lookedBy {
-		s.memory.head, s.memory.looking = "", failures{}
-	}
-	s.memory.lookedBy = options
-	now := s.Clock()
-	due := s.memory.head == "" || !now.Before(s.memory.polled.Add(want.Spec.Source.Interval.Duration))
-	if !want.Poll && (!due || s.memory.looking.waiting(now)) {
-		return
-	}
-	head, seen, err := s.Source.Head(ctx)
-	if err != nil {
-		s.memory.looking.add(err, now)
-		return
-	}
-	if head != s.memory.commit.Hash {
-		s.memory.commit = manifests.Commit{Hash: head}
-		s.memory.sighting = sighting{seen: seen, before: s.memory.polled, begun: now}
-	}
-	s.memory.head, s.memory.polled, s.memory.looking = head, s.Clock(), failures{}
 }
 
 // deploy builds the release that in asks for and, where it is new, applies it.

@@ -126,6 +126,7 @@ func TestATagThatIsMovedToASignedImageIsTaken(t *testing.T) {
 		a.refuse["Verify acme/cart:2"] = fault{reason: "Unavailable", subject: "acme/cart:2", temporary: true}
 		a.pushGood()
 		begun := a.now
+		a.passAfter(time.Minute)
 		a.forAWhile(time.Hour)
 		if got := a.lastSince(); got.After(begun.Add(2 * time.Minute)) {
 			t.Errorf("since %s after the commit", got.Sub(begun))

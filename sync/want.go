@@ -2,6 +2,7 @@ package sync
 
 import (
 	"encoding/json"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 
@@ -11,9 +12,13 @@ import (
 // Want is what a pass is asked for.
 type Want struct {
 	Spec v1alpha1.Spec
-	// Poll asks for a look at the remote although the interval has not passed.
+	// Poll says that a person asks for a look at the remote. The commit that it finds is built in any case.
 	Poll   bool
 	SyncAt string
+	// Look says that another Sync asks for a look.
+	Look bool
+	// Asked is since when all that is asked for has been: who looked at the remote after it has answered. Zero means now.
+	Asked time.Time
 	// Retry asks for another try of a held release; RetryAt tells one such request from the next.
 	Retry   bool
 	RetryAt string

@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,13 +29,16 @@ import (
 type world struct {
 	now time.Time
 
-	head string
-	tree map[string]fs.FS     // by commit
-	seen map[string]time.Time // by commit: when somebody learned of it first
-	tags map[string]string    // image → digest
-	away map[string]fault     // by image: why its registry does not answer
-	gone map[string]bool      // by pinned image: its registry has it no more
-	bare map[string]bool      // by image: nobody has signed it
+	head   string
+	told   string               // where the head was when the remote was asked last
+	polled time.Time            // when that was
+	read   string               // the commit whose tree was read last
+	tree   map[string]fs.FS     // by commit
+	seen   map[string]time.Time // by commit: when somebody learned of it first
+	tags   map[string]string    // image → digest
+	away   map[string]fault     // by image: why its registry does not answer
+	gone   map[string]bool      // by pinned image: its registry has it no more
+	bare   map[string]bool      // by image: nobody has signed it
 
 	requests   []PinRequest  // to resolve images
 	resolvedAt time.Time     // when that was answered the last time
@@ -46,6 +50,7 @@ type world struct {
 	is       map[manifests.ID]manifests.Health // how they are, until they are written again
 	drifted  bool
 	syncs    map[types.NamespacedName]v1alpha1.Sync // others
+	saw      map[types.NamespacedName]string        // the newest commit that they have seen
 	releases map[int]string                         // number → the release as JSON, for it must survive as text
 	records  []manifests.Record
 
@@ -108,12 +113,26 @@ func (w *world) push(commit string, objects ...map[string]any) {
 	w.tree[commit], w.head = tree, commit
 }
 
-// Head implements Source, and so do Commit and Tree.
-func (w *world) Head(context.Context) (string, time.Time, error) {
-	if w.seen[w.head].IsZero() {
-		w.seen[w.head] = w.now
+// Head implements Source, and so do Commit, Tree and Unchanged. The remote is asked each minute, as somebody else would,
+// and when somebody wants it; a failure is not remembered.
+func (w *world) Head(_ context.Context, since time.Time) (string, time.Time, error) {
+	if w.told == "" || !since.IsZero() && !w.polled.After(since) || !w.now.Before(w.polled.Add(time.Minute)) {
+		if err := w.call("Head", "", nil); err != nil {
+			return "", time.Time{}, err
+		}
+		w.told, w.polled = w.head, w.now
+		if w.seen[w.head].IsZero() {
+			w.seen[w.head] = w.now
+		}
 	}
-	return w.head, w.seen[w.head], w.call("Head", "", nil)
+	return w.told, w.seen[w.told], nil
+}
+
+// Unchanged compares all files.
+func (w *world) Unchanged(_ context.Context, commit string) bool {
+	before, _ := w.tree[w.read].(fstest.MapFS)
+	now, _ := w.tree[commit].(fstest.MapFS)
+	return w.read != "" && maps.EqualFunc(before, now, func(a, b *fstest.MapFile) bool { return bytes.Equal(a.Data, b.Data) })
 }
 
 func (w *world) Commit(_ context.Context, hash string) (manifests.Commit, error) {
@@ -121,6 +140,7 @@ func (w *world) Commit(_ context.Context, hash string) (manifests.Commit, error)
 }
 
 func (w *world) Tree(_ context.Context, hash string) (fs.FS, error) {
+	w.read = hash
 	return w.tree[hash], w.call("Tree", hash, nil)
 }
 
@@ -410,6 +430,8 @@ func (c inCluster) Reachable(context.Context, []v1alpha1.Dependency) (map[types.
 	return c.syncs, nil
 }
 
+func (c inCluster) PassedOver(sync types.NamespacedName) (from, to string) { return "v1", c.saw[sync] }
+
 func (c inCluster) AskToLook(sync types.NamespacedName) { _ = c.call("AskToLook", sync.String(), nil) }
 
 func (c inCluster) ReplacePods(context.Context, []manifests.ID, bool) error {
@@ -531,6 +553,7 @@ func newAgent(t testing.TB, w *world) *agent {
 // restart takes a new Syncer, which knows nothing but what the world and the status hold.
 func (a *agent) restart() {
 	clear(a.seen)
+	a.told = ""
 	a.syncer = &Syncer{
 		Namespace: "shop", Name: "shop", Source: a.world, Renderer: a.world, Resolver: a.world,
 		Cluster: inCluster{a.world}, Journal: inJournal{a.world}, Clock: func() time.Time { return a.now },

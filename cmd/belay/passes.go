@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"path/filepath"
-	"slices"
 	gosync "sync"
 	"time"
 
@@ -25,7 +23,7 @@ type passes struct {
 	images   imageSettings
 	flags    agentFlags
 
-	sightings sightings
+	sources *sources
 
 	mu      gosync.Mutex
 	syncers map[types.NamespacedName]*syncer
@@ -46,8 +44,12 @@ func newPasses(c *cluster.Cluster, renderer *renderer, flags agentFlags, images 
 	if err != nil {
 		return nil, err
 	}
+	sources := newSources(c, flags)
+	sources.secret = c.Secret
+	c.RefreshBy(sources.refresh)
 	return &passes{
 		cluster:  c,
+		sources:  sources,
 		renderer: renderer,
 		resolver: resolver,
 		images:   images,
@@ -55,6 +57,9 @@ func newPasses(c *cluster.Cluster, renderer *renderer, flags agentFlags, images 
 		syncers:  map[types.NamespacedName]*syncer{},
 	}, nil
 }
+
+// Start polls the remotes beside the passes, until ctx ends.
+func (p *passes) Start(ctx context.Context) error { return p.sources.Start(ctx) }
 
 // Pass implements [cluster.Passes].
 func (p *passes) Pass(ctx context.Context, s *v1alpha1.Sync, first bool) cluster.Report {
@@ -67,21 +72,30 @@ func (p *passes) Pass(ctx context.Context, s *v1alpha1.Sync, first bool) cluster
 	}
 	carrier.journal.Refresh()
 	carrier.journal.Expect(expectedOf(s)...)
-	want := sync.WantOf(s)
-	want.Poll = carrier.objects.Asked() || want.Poll
-	want.Drifted, want.Freed = carrier.objects.Drifted(), carrier.objects.Freed()
-	if want.Retry {
-		carrier.objects.Doubt()
+	if s.Spec.Suspend {
+		carrier.source.leave()
+	} else {
+		carrier.source.begin(s.Spec.Source)
 	}
-	outcome := carrier.Sync(ctx, want)
+	outcome, want := carrier.pass(ctx, s, p.cluster.Requested(s))
 	status := outcome.Status(s.Status, s.Generation, time.Now())
 	outcome.Answer(want, &status)
-	// A wait for others to hand something over is one with a known aim; a prune that waits says nothing of the newest commit.
-	aims := []string{cluster.HandOverPending, sync.DependencyNotReady}
-	if outcome.Decided || outcome.Undecided != nil && slices.Contains(aims, outcome.Undecided.Reason) {
-		carrier.objects.Looked(carrier.source.looked)
-	}
+	carrier.source.end(outcome)
 	return cluster.Report{Status: status, KeepBack: sync.KeepBack(s.Status, status), Events: notes(outcome.Events), Next: outcome.Next}
+}
+
+// pass is one pass, for what was requested at that time, or before it is known when.
+func (s *syncer) pass(ctx context.Context, resource *v1alpha1.Sync, requested time.Time) (sync.Outcome, sync.Want) {
+	want := sync.WantOf(resource)
+	since, asked := s.objects.Asked()
+	if want.Look, want.Asked = asked, requested; asked && !requested.IsZero() && since.After(requested) {
+		want.Asked = since
+	}
+	want.Drifted, want.Freed = s.objects.Drifted(), s.objects.Freed()
+	if want.Retry {
+		s.objects.Doubt()
+	}
+	return s.Sync(ctx, want), want
 }
 
 // removalRetry is when a removal that could not begin is tried again.
@@ -96,6 +110,7 @@ func (p *passes) Remove(ctx context.Context, s *v1alpha1.Sync) cluster.Report {
 	if err != nil {
 		return cluster.Report{Status: s.Status, Next: removalRetry}
 	}
+	carrier.source.leave()
 	carrier.journal.Expect(expectedOf(s)...) // where one is lost, what bears the Sync's labels is looked for instead
 	next, problem := carrier.Remove(ctx, sync.Want{Spec: s.Spec})
 	status := *s.Status.DeepCopy()
@@ -113,7 +128,7 @@ func (p *passes) Forget(ctx context.Context, name types.NamespacedName) {
 	p.mu.Unlock()
 	if gone != nil {
 		p.cluster.Forget(ctx, gone.objects)
-		gone.source.remove()
+		gone.source.leave()
 	}
 }
 
@@ -124,7 +139,7 @@ func (p *passes) syncerFor(s *v1alpha1.Sync) (*syncer, error) {
 	defer p.mu.Unlock()
 	known := p.syncers[name]
 	if known != nil && known.uid != s.UID { // another of the same name
-		known.source.remove()
+		known.source.leave()
 		known = nil
 	}
 	if known == nil {
@@ -137,15 +152,11 @@ func (p *passes) syncerFor(s *v1alpha1.Sync) (*syncer, error) {
 	}
 	objects.After(known.objects)
 	known.objects, known.Cluster = objects, objects
-	known.source.spec = s.Spec.Source
 	return known, nil
 }
 
 func (p *passes) newSyncer(name types.NamespacedName, s *v1alpha1.Sync) *syncer {
-	source := &source{
-		cluster: p.cluster, namespace: name.Namespace, allowHTTP: p.flags.allowHTTP, sightings: &p.sightings,
-		cacheDir: filepath.Join(p.flags.cacheDir, "belay-git", string(s.UID)),
-	}
+	source := &source{name: name, sources: p.sources}
 	owner := metav1.OwnerReference{
 		APIVersion: v1alpha1.GroupVersion.String(), Kind: "Sync", Name: s.Name, UID: s.UID,
 	}

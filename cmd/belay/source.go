@@ -2,126 +2,166 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io/fs"
-	"os"
+	gosync "sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/belay-gitops/belay/manifests"
+	"github.com/belay-gitops/belay/sync"
 	"github.com/belay-gitops/belay/sync/api/v1alpha1"
 	"github.com/belay-gitops/belay/sync/cluster"
 	"github.com/belay-gitops/belay/sync/git"
 )
 
-// source is a Sync's repository, opened when it is first needed and again when the spec points elsewhere or the
-// credentials are refused: a Secret that was mended counts at the next try.
+// source is where one Sync takes its commits from: a remote that others may follow as well. It knows what the Sync has read,
+// and so which commits it need not be called for.
 type source struct {
-	cluster   *cluster.Cluster
-	namespace string
-	allowHTTP bool
-	cacheDir  string
-	sightings *sightings // of all Syncs
-	spec      v1alpha1.Source
+	name    types.NamespacedName
+	sources *sources
 
-	looked     time.Time       // when the last look at the remote began that had an answer
-	opened     v1alpha1.Source // what repository was opened for
-	repository *git.Repository
+	mu          gosync.Mutex
+	remote      *upstream // nil while the Sync follows nothing
+	interval    time.Duration
+	busy        bool       // there is a pass, which finds out by itself what is new
+	failed      bool       // the last look did, which is told
+	begun       time.Time  // when the poll began that answered the last look
+	reads       *git.Reads // of the tree that was built last
+	indifferent bool       // see [sync.Outcome]
+	wanted      string     // the commit that the status tells as wanted
+	concluded   string     // the commit of the ref that conclusions were drawn from; empty while there are none
+}
+
+// begin prepares for a pass under a spec.
+func (s *source) begin(spec v1alpha1.Source) {
+	remote := s.sources.follow(s, spec)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.remote, s.interval, s.busy = remote, spec.Interval.Duration, true
+}
+
+// end notes what came of a pass, and tells those who wait for it.
+func (s *source) end(out sync.Outcome) {
+	s.mu.Lock()
+	s.busy, s.indifferent, s.wanted, s.concluded = false, out.Indifferent, out.Wanted.Hash, ""
+	if out.Decided || out.Undecided != nil && hasAim(out.Undecided.Reason) {
+		s.concluded = out.Latest
+	}
+	remote, begun, concluded, wanted := s.remote, s.begun, s.concluded, s.wanted
+	s.mu.Unlock()
+	if concluded == "" || remote == nil {
+		return
+	}
+	if out.Decided && concluded != wanted {
+		s.sources.cluster.Passed(s.name, wanted, concluded)
+	}
+	if a := remote.last(); a.err == nil && a.head == concluded { // polled again since
+		begun = a.begun
+	}
+	s.sources.cluster.Looked(begun, s.name)
+}
+
+// hasAim tells that a wait for others is one with a known aim; a prune that waits says nothing of the newest commit.
+func hasAim(reason string) bool {
+	return reason == cluster.HandOverPending || reason == sync.DependencyNotReady
+}
+
+// leave follows nothing any more.
+func (s *source) leave() {
+	s.mu.Lock()
+	s.remote, s.reads, s.busy, s.concluded = nil, nil, false, ""
+	s.mu.Unlock()
+	s.sources.leave(s)
 }
 
 // Head implements [sync.Source].
-func (s *source) Head(ctx context.Context) (string, time.Time, error) {
-	if err := s.open(ctx); err != nil {
+func (s *source) Head(ctx context.Context, since time.Time) (string, time.Time, error) {
+	a, err := s.remote.look(ctx, since)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failed = err != nil
+	if err != nil {
 		return "", time.Time{}, err
 	}
-	begun := time.Now()
-	head, err := s.repository.Head(ctx)
-	if err != nil {
-		return "", time.Time{}, s.checked(err)
-	}
-	s.looked = begun
-	return head, s.sightings.first(followed{s.spec.URL, s.spec.Ref}, head, time.Now()), nil
+	s.begun = a.begun
+	return a.head, a.seen, nil
 }
 
 // Commit implements [sync.Source].
 func (s *source) Commit(ctx context.Context, hash string) (manifests.Commit, error) {
-	if err := s.open(ctx); err != nil {
+	repository, err := s.remote.open(ctx)
+	if err != nil {
 		return manifests.Commit{}, err
 	}
-	commit, err := s.repository.Commit(ctx, hash)
-	return manifests.Commit{Hash: commit.Hash, Author: commit.Author, Subject: commit.Subject}, s.checked(err)
+	commit, err := repository.Commit(ctx, hash)
+	return manifests.Commit{Hash: commit.Hash, Author: commit.Author, Subject: commit.Subject}, s.remote.checked(err)
 }
 
 // Tree implements [sync.Source].
 func (s *source) Tree(ctx context.Context, hash string) (fs.FS, error) {
-	if err := s.open(ctx); err != nil {
+	repository, err := s.remote.open(ctx)
+	if err != nil {
 		return nil, err
 	}
-	tree, err := s.repository.Tree(ctx, hash)
-	return tree, s.checked(err)
+	reads := &git.Reads{}
+	tree, err := repository.Record(ctx, hash, reads)
+	s.mu.Lock()
+	s.reads = reads
+	s.mu.Unlock()
+	return tree, s.remote.checked(err)
 }
 
-func (s *source) open(ctx context.Context) error {
-	if s.repository != nil && sameSource(s.spec, s.opened) {
-		return nil
-	}
-	s.repository = nil
-	auth, err := s.auth(ctx)
-	if err != nil {
-		return err
-	}
-	repository, err := git.Open(git.Options{
-		URL:       s.spec.URL,
-		Ref:       git.Ref(s.spec.Ref),
-		Auth:      auth,
-		AllowHTTP: s.allowHTTP,
-		CacheDir:  s.cacheDir,
-		UserAgent: userAgent(),
-	})
-	if err != nil {
-		return err
-	}
-	s.repository, s.opened = repository, *s.spec.DeepCopy()
-	return nil
+// Unchanged implements [sync.Source].
+func (s *source) Unchanged(ctx context.Context, commit string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unchanged(ctx, commit)
 }
 
-func sameSource(a, b v1alpha1.Source) bool {
-	secret := func(s v1alpha1.Source) string {
-		if s.SecretRef == nil {
-			return ""
-		}
-		return s.SecretRef.Name
+// unchanged is Unchanged; the caller holds the lock.
+func (s *source) unchanged(ctx context.Context, commit string) bool {
+	repository := s.remote.opened()
+	if repository == nil || s.reads.Empty() {
+		return false
 	}
-	return a.URL == b.URL && a.Ref == b.Ref && secret(a) == secret(b)
+	same, err := repository.Unchanged(ctx, s.reads, commit)
+	return err == nil && same
 }
 
-func (s *source) auth(ctx context.Context) (git.Auth, error) {
-	if s.spec.SecretRef == nil {
-		return git.Auth{}, nil
+// concern is what a commit of its ref is to a Sync.
+type concern int
+
+const (
+	concerned concern = iota // it needs a pass
+	aware                    // it has drawn its conclusions from the commit
+	passing                  // it has none to draw: nothing changes for it
+)
+
+// consider tells what an answer of the remote is to the Sync, and since which commit there is nothing new for it.
+func (s *source) consider(ctx context.Context, a answer) (concern, string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.busy || s.failed || s.remote == nil:
+		return concerned, ""
+	case s.concluded == a.head:
+		return aware, ""
+	case !s.indifferent || !s.unchanged(ctx, a.head):
+		return concerned, ""
 	}
-	data, err := s.cluster.Secret(ctx, types.NamespacedName{Namespace: s.namespace, Name: s.spec.SecretRef.Name})
-	if err != nil {
-		return git.Auth{}, err
-	}
-	return git.Auth{Username: data["username"], Password: data["password"], BearerToken: data["bearerToken"]}, nil
+	s.concluded = a.head
+	return passing, s.wanted
 }
 
-// checked drops the repository, and with it the credentials, when they were refused. Many hosts say "not found" of what
-// a credential may not see.
-func (s *source) checked(err error) error {
-	var e *git.Error
-	if errors.As(err, &e) {
-		switch e.Reason {
-		case git.AuthenticationFailed, git.PermissionDenied, git.RepositoryNotFound:
-			s.repository = nil
-		}
+// idle tells that the Sync has drawn its conclusions from the newest commit that is known, so that it need not be passed
+// to have looked: the remote is asked instead.
+func (s *source) idle() (*upstream, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.busy || s.remote == nil || s.concluded == "" {
+		return nil, false
 	}
-	return err
-}
-
-// remove deletes what was fetched.
-func (s *source) remove() {
-	s.repository = nil
-	_ = os.RemoveAll(s.cacheDir) // a cache that stays takes room, no more
+	a := s.remote.last()
+	return s.remote, a.err == nil && a.head == s.concluded
 }

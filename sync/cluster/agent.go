@@ -38,7 +38,8 @@ type AgentOptions struct {
 	Logger         logr.Logger
 }
 
-// Passes carries out what the agent calls for. It is called for each Sync by one goroutine at a time.
+// Passes carries out what the agent calls for. It is called for each Sync by one goroutine at a time. Where it has a method
+// Start(context.Context) error, that is run beside the passes, for as long as the agent leads.
 type Passes interface {
 	// Pass is one pass of a Sync. First says that no agent has handled it before, so that it has no releases.
 	Pass(ctx context.Context, sync *v1alpha1.Sync, first bool) Report
@@ -109,7 +110,12 @@ func Run(ctx context.Context, config *rest.Config, options AgentOptions, start f
 	if err != nil {
 		return err
 	}
-	if err := control(mgr, options, queue, passes); err != nil {
+	if beside, ok := passes.(manager.Runnable); ok {
+		if err := mgr.Add(beside); err != nil {
+			return err
+		}
+	}
+	if err := control(mgr, options, queue, cluster, passes); err != nil {
 		return fmt.Errorf("preparing the agent: %w", err)
 	}
 	for name, add := range map[string]func(string, healthz.Checker) error{"ping": mgr.AddHealthzCheck, "ready": mgr.AddReadyzCheck} {
@@ -141,7 +147,7 @@ func guarded(config *rest.Config, options AgentOptions, lost func()) *rest.Confi
 const passTimeout = 5 * time.Minute
 
 // control calls the passes for each Sync that changes, and for each that the queue names.
-func control(mgr manager.Manager, options AgentOptions, queue *queue, passes Passes) error {
+func control(mgr manager.Manager, options AgentOptions, queue *queue, cluster *Cluster, passes Passes) error {
 	loop, err := controller.New("sync", mgr, controller.Options{
 		MaxConcurrentReconciles: options.Concurrency,
 		ReconciliationTimeout:   passTimeout,
@@ -160,7 +166,7 @@ func control(mgr manager.Manager, options AgentOptions, queue *queue, passes Pas
 	if err != nil {
 		return err
 	}
-	err = loop.Watch(source.Kind(mgr.GetCache(), client.Object(&v1alpha1.Sync{}), newDependents().handler()))
+	err = loop.Watch(source.Kind(mgr.GetCache(), client.Object(&v1alpha1.Sync{}), cluster.attend()))
 	if err != nil {
 		return err
 	}

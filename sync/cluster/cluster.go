@@ -43,6 +43,7 @@ type Cluster struct {
 	platforms platforms
 	rules     compiled
 	shelf     shelf
+	requested requested
 }
 
 // Connect makes a Cluster of a client configuration. Each change to an owned object, or to a pod behind a release

@@ -55,7 +55,7 @@ func (o *Objects) Reachable(ctx context.Context, on []v1alpha1.Dependency) (map[
 func (o *Objects) AskToLook(sync types.NamespacedName) {
 	h := o.cluster.handover
 	h.mu.Lock()
-	h.of(sync).asked = true
+	h.of(sync).ask(h.clock())
 	h.mu.Unlock()
 	h.notify(sync)
 }
@@ -93,24 +93,42 @@ func (d *dependents) saw(sync types.NamespacedName, on []v1alpha1.Dependency) []
 	return slices.Collect(maps.Keys(d.of[sync]))
 }
 
+// saw notes one Sync as it is now, and answers which ones depend on it.
+func (c *Cluster) saw(d *dependents, s *v1alpha1.Sync) []types.NamespacedName {
+	c.requested.saw(s, c.handover.clock())
+	return d.saw(client.ObjectKeyFromObject(s), s.Spec.DependsOn)
+}
+
 // requests is a controller's queue of passes.
 type requests = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-// handler calls the Syncs that depend on one that has changed.
-func (d *dependents) handler() handler.EventHandler {
-	call := func(object client.Object, on []v1alpha1.Dependency, queue requests) {
-		for _, dependent := range d.saw(client.ObjectKeyFromObject(object), on) {
+// attend notes what becomes of Syncs, and calls those that depend on one that has changed.
+func (c *Cluster) attend() handler.EventHandler {
+	d := newDependents()
+	call := func(called []types.NamespacedName, queue requests) {
+		for _, dependent := range called {
 			queue.AddAfter(reconcile.Request{NamespacedName: dependent}, gathering)
 		}
 	}
-	changed := func(object client.Object, queue requests) {
-		if sync, ok := object.(*v1alpha1.Sync); ok {
-			call(sync, sync.Spec.DependsOn, queue)
-		}
-	}
 	return handler.Funcs{
-		CreateFunc: func(_ context.Context, e event.CreateEvent, queue requests) { changed(e.Object, queue) },
-		UpdateFunc: func(_ context.Context, e event.UpdateEvent, queue requests) { changed(e.ObjectNew, queue) },
-		DeleteFunc: func(_ context.Context, e event.DeleteEvent, queue requests) { call(e.Object, nil, queue) },
+		CreateFunc: func(_ context.Context, e event.CreateEvent, queue requests) {
+			if s, ok := e.Object.(*v1alpha1.Sync); ok {
+				c.handover.neighbourhood.changed(nil, s)
+				call(c.saw(d, s), queue)
+			}
+		},
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, queue requests) {
+			before, _ := e.ObjectOld.(*v1alpha1.Sync)
+			if s, ok := e.ObjectNew.(*v1alpha1.Sync); ok {
+				c.handover.neighbourhood.changed(before, s)
+				call(c.saw(d, s), queue)
+			}
+		},
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, queue requests) {
+			name := client.ObjectKeyFromObject(e.Object)
+			c.handover.neighbourhood.changed(nil, nil)
+			c.requested.forget(name)
+			call(d.saw(name, nil), queue)
+		},
 	}
 }

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"maps"
+	"slices"
 	gosync "sync"
 	"time"
 
@@ -23,6 +24,10 @@ type handover struct {
 	notify func(types.NamespacedName)
 	syncs  client.Reader // of all Syncs; nil where nobody else is to be asked
 	clock  func() time.Time
+	// refresh has the repositories of Syncs looked at, and names those that have to look themselves; nil where all have.
+	refresh func([]types.NamespacedName) []types.NamespacedName
+
+	neighbourhood neighbourhood
 
 	mu      gosync.Mutex
 	parties map[types.NamespacedName]*party
@@ -41,9 +46,16 @@ type party struct {
 	// who has to let go of something before its newest commit can be applied, and when that was last found
 	waitsFor map[types.NamespacedName]time.Time
 
-	asked bool // to look at the remote
-	freed bool // something that it wants and that was another's
+	asked   bool      // to look at the remote
+	askedAt time.Time // when it was
+	freed   bool      // something that it wants and that was another's
+
+	from, to string                        // the commits between which nothing was changed that it reads
+	heeded   map[types.NamespacedName]bool // by the Syncs that have asked for that
 }
+
+// ask notes that another Sync asks this one to look at the remote.
+func (p *party) ask(now time.Time) { p.asked, p.askedAt = true, now }
 
 func newHandover(notify func(types.NamespacedName)) *handover {
 	return &handover{notify: notify, clock: time.Now,
@@ -129,16 +141,20 @@ func (h *handover) take(sync types.NamespacedName, mark func(*party) *bool) bool
 	return was
 }
 
-// looked notes that what a Sync wants is what the remote had when a look began, and calls those that wait for it.
-func (h *handover) looked(sync types.NamespacedName, begun time.Time) {
+// looked notes that what Syncs want is what the remote had when a look began, and calls those that wait for it.
+func (h *handover) looked(begun time.Time, syncs ...types.NamespacedName) {
 	h.mu.Lock()
 	var called []types.NamespacedName
-	if p := h.of(sync); begun.After(p.looked) {
-		p.looked = begun
-		for name, other := range h.parties {
-			if !other.waiting.IsZero() && name != sync {
-				called = append(called, name)
-			}
+	newer := 0
+	for _, sync := range syncs {
+		if p := h.of(sync); begun.After(p.looked) {
+			p.looked = begun
+			newer++
+		}
+	}
+	for name, other := range h.parties {
+		if newer > 0 && !other.waiting.IsZero() && !(len(syncs) == 1 && name == syncs[0]) {
+			called = append(called, name)
 		}
 	}
 	h.mu.Unlock()
@@ -147,9 +163,41 @@ func (h *handover) looked(sync types.NamespacedName, begun time.Time) {
 	}
 }
 
-// Asked tells whether another Sync waits for this one to look at its repository, once for each time.
-func (o *Objects) Asked() bool {
-	return o.cluster.handover.take(o.sync, func(p *party) *bool { return &p.asked })
+// passed notes that nothing that a Sync reads differs between two commits, and calls those that have asked how far it is.
+func (h *handover) passed(sync types.NamespacedName, from, to string) {
+	h.mu.Lock()
+	p := h.of(sync)
+	var called []types.NamespacedName
+	if p.from != from || p.to != to {
+		p.from, p.to = from, to
+		called = slices.Collect(maps.Keys(p.heeded))
+		p.heeded = nil
+	}
+	h.mu.Unlock()
+	for _, name := range called {
+		h.notify(name)
+	}
+}
+
+// passedOver answers what a Sync has passed over, and has the one that asks called when that is further.
+func (h *handover) passedOver(sync, asking types.NamespacedName) (from, to string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := h.of(sync)
+	if p.heeded == nil {
+		p.heeded = map[types.NamespacedName]bool{}
+	}
+	p.heeded[asking] = true
+	return p.from, p.to
+}
+
+// Asked tells whether another Sync waits for this one to look at its repository, once for each time, and since when.
+func (o *Objects) Asked() (since time.Time, asked bool) {
+	asked = o.cluster.handover.take(o.sync, func(p *party) *bool {
+		since = p.askedAt
+		return &p.asked
+	})
+	return since, asked
 }
 
 // Freed tells whether an object that this Sync wants has been another's and is not any more, once for each time.
@@ -158,7 +206,33 @@ func (o *Objects) Freed() bool {
 }
 
 // Looked notes that this Sync has come to a decision on what its repository had when the look at it began.
-func (o *Objects) Looked(begun time.Time) { o.cluster.handover.looked(o.sync, begun) }
+func (o *Objects) Looked(begun time.Time) { o.cluster.handover.looked(begun, o.sync) }
+
+// Looked notes the same of many Syncs.
+func (c *Cluster) Looked(begun time.Time, syncs ...types.NamespacedName) {
+	c.handover.looked(begun, syncs...)
+}
+
+// Passed notes that nothing that a Sync reads differs between two commits of its ref, of which its status tells the first
+// one as wanted.
+func (c *Cluster) Passed(sync types.NamespacedName, from, to string) {
+	c.handover.passed(sync, from, to)
+}
+
+// PassedOver is the newest commit that a Sync was found to have nothing to do for, and the one since when that is so. This
+// Sync is called when there is another.
+func (o *Objects) PassedOver(sync types.NamespacedName) (from, to string) {
+	return o.cluster.handover.passedOver(sync, o.sync)
+}
+
+// RefreshBy has refresh called where Syncs are to look at their repositories. It answers those that need a pass for that.
+// It must not call back.
+func (c *Cluster) RefreshBy(refresh func([]types.NamespacedName) []types.NamespacedName) {
+	c.handover.refresh = refresh
+}
+
+// Call has a Sync passed.
+func (c *Cluster) Call(sync types.NamespacedName) { c.handover.notify(sync) }
 
 // wants notes what this Sync's newest commit holds. If that is less than before, it is time for the others to look:
 // what has left this one may have gone to them.

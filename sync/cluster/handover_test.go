@@ -84,8 +84,8 @@ func only(ids ...manifests.ID) map[manifests.ID]bool {
 func TestADeleteWaitsForTheSyncsOfTheSameRepositoryToLook(t *testing.T) {
 	h := newHands()
 	h.wants(named("a"), only(knot, splice), false)
-	h.looked(named("a"), h.now)
-	h.looked(named("b"), h.now.Add(time.Second))
+	h.looked(h.now, named("a"))
+	h.looked(h.now.Add(time.Second), named("b"))
 	h.pass(time.Minute)
 	if !h.wants(named("a"), only(splice), false) {
 		t.Error("it wants less, and that is not told")
@@ -96,12 +96,12 @@ func TestADeleteWaitsForTheSyncsOfTheSameRepositoryToLook(t *testing.T) {
 	if !h.take(named("b"), func(p *party) *bool { return &p.asked }) || h.take(named("b"), func(p *party) *bool { return &p.asked }) {
 		t.Error("the other is not asked once")
 	}
-	h.looked(named("b"), h.now.Add(-time.Second))
+	h.looked(h.now.Add(-time.Second), named("b"))
 	if got := h.waitsFor(t, "a"); len(got) != 1 {
 		t.Errorf("a look that began before is enough: it waits for %v", got)
 	}
 	h.called = nil
-	h.looked(named("b"), h.now.Add(time.Second))
+	h.looked(h.now.Add(time.Second), named("b"))
 	if !slices.Equal(h.called, []string{"a"}) {
 		t.Errorf("called: %v", h.called)
 	}
@@ -113,7 +113,7 @@ func TestADeleteWaitsForTheSyncsOfTheSameRepositoryToLook(t *testing.T) {
 func TestADeleteWaitsNoLongerThanAMinute(t *testing.T) {
 	h := newHands()
 	h.wants(named("a"), only(splice), false)
-	h.looked(named("a"), h.now)
+	h.looked(h.now, named("a"))
 	h.waitsFor(t, "a")
 	h.pass(longestWait)
 	if got := h.waitsFor(t, "a"); len(got) != 1 {
@@ -132,8 +132,8 @@ func TestADeleteWaitsNoLongerThanAMinute(t *testing.T) {
 func TestADeletedSyncWaitsForThoseThatMayTakeOver(t *testing.T) {
 	h := newHands()
 	h.wants(named("gone"), only(knot), false)
-	h.looked(named("a"), h.now.Add(time.Second))
-	h.looked(named("b"), h.now.Add(time.Second))
+	h.looked(h.now.Add(time.Second), named("a"))
+	h.looked(h.now.Add(time.Second), named("b"))
 	h.pass(time.Minute)
 	h.leaves(named("gone"))
 	want := []string{"shop/a", "shop/b"}
@@ -141,7 +141,7 @@ func TestADeletedSyncWaitsForThoseThatMayTakeOver(t *testing.T) {
 		t.Error(diff)
 	}
 	h.pass(time.Second)
-	h.looked(named("a"), h.now)
+	h.looked(h.now, named("a"))
 	h.leaves(named("gone")) // again, which is no news
 	if diff := cmp.Diff(want[1:], h.waitsFor(t, "gone")); diff != "" {
 		t.Error(diff)
@@ -151,7 +151,7 @@ func TestADeletedSyncWaitsForThoseThatMayTakeOver(t *testing.T) {
 func TestADeletedSyncWaitsLongerForThoseThatNobodyKnowsYet(t *testing.T) {
 	h := newHands()
 	h.leaves(named("gone"))
-	h.looked(named("a"), h.now.Add(time.Second))
+	h.looked(h.now.Add(time.Second), named("a"))
 	h.waitsFor(t, "gone")
 	h.pass(longestFarewell)
 	if diff := cmp.Diff([]string{"shop/b"}, h.waitsFor(t, "gone")); diff != "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	gosync "sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -42,7 +43,6 @@ func (h *handover) pending(ctx context.Context, sync types.NamespacedName) ([]st
 			limit = longestFarewell
 		}
 		if !other.asked {
-			other.asked = true
 			called = append(called, name)
 		}
 	}
@@ -58,11 +58,24 @@ func (h *handover) pending(ctx context.Context, sync types.NamespacedName) ([]st
 		names = append(names, sync.String())
 	}
 	h.mu.Unlock()
-	for _, name := range called {
-		h.notify(name)
-	}
+	h.ask(called)
 	slices.Sort(names)
 	return names, nil
+}
+
+// ask has Syncs look at their repositories. For those that have nothing to do there is a shorter way than a pass.
+func (h *handover) ask(syncs []types.NamespacedName) {
+	if h.refresh != nil {
+		syncs = h.refresh(syncs)
+	}
+	h.mu.Lock()
+	for _, name := range syncs {
+		h.of(name).ask(h.clock())
+	}
+	h.mu.Unlock()
+	for _, name := range syncs {
+		h.notify(name)
+	}
 }
 
 // neighbours are the other Syncs of a Sync's repository.
@@ -70,27 +83,72 @@ func (h *handover) neighbours(ctx context.Context, sync types.NamespacedName) ([
 	if h.syncs == nil {
 		return nil, nil
 	}
+	known, err := h.neighbourhood.of(ctx, h.syncs)
+	if err != nil {
+		return nil, err
+	}
+	others := known.by[known.repository[sync]]
+	return slices.DeleteFunc(slices.Clone(others), func(name types.NamespacedName) bool { return name == sync }), nil
+}
+
+// neighbourhood is which Syncs follow which repository. To go through all of them for each that deletes something would be
+// a million steps for a thousand, so it is found out anew only when one of them has changed.
+type neighbourhood struct {
+	mu      gosync.Mutex
+	version int
+	known   *repositories // nil when there is something new
+}
+
+// repositories are the Syncs by their repositories, without those that are suspended or being deleted, and the
+// repositories of all.
+type repositories struct {
+	by         map[string][]types.NamespacedName
+	repository map[types.NamespacedName]string
+}
+
+// changed notes that a Sync has become another one; before or now is nil where it was not there, or is not any more.
+func (n *neighbourhood) changed(before, now *v1alpha1.Sync) {
+	if before != nil && now != nil && repositoryOf(before) == repositoryOf(now) && isNeighbour(before) == isNeighbour(now) {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.version++
+	n.known = nil
+}
+
+// of is what is known, or what a client knows of now.
+func (n *neighbourhood) of(ctx context.Context, syncs client.Reader) (*repositories, error) {
+	n.mu.Lock()
+	known, version := n.known, n.version
+	n.mu.Unlock()
+	if known != nil {
+		return known, nil
+	}
 	var all v1alpha1.SyncList
 	// They are only read, and there may be many.
-	if err := h.syncs.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+	if err := syncs.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, describe("listing the Syncs", "Sync", err)
 	}
-	var repository string
+	known = &repositories{map[string][]types.NamespacedName{}, map[types.NamespacedName]string{}}
 	for i := range all.Items {
-		if client.ObjectKeyFromObject(&all.Items[i]) == sync {
-			repository = repositoryOf(&all.Items[i])
+		s := &all.Items[i]
+		name, repository := client.ObjectKeyFromObject(s), repositoryOf(s)
+		known.repository[name] = repository
+		if isNeighbour(s) {
+			known.by[repository] = append(known.by[repository], name)
 		}
 	}
-	var found []types.NamespacedName
-	for i := range all.Items {
-		other := &all.Items[i]
-		name := client.ObjectKeyFromObject(other)
-		if name != sync && repositoryOf(other) == repository && !other.Spec.Suspend && other.DeletionTimestamp.IsZero() {
-			found = append(found, name)
-		}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.version == version { // nothing has changed while they were listed
+		n.known = known
 	}
-	return found, nil
+	return known, nil
 }
+
+// isNeighbour tells the Syncs that look at their repositories.
+func isNeighbour(s *v1alpha1.Sync) bool { return !s.Spec.Suspend && s.DeletionTimestamp.IsZero() }
 
 // repositoryOf is a Sync's URL without what makes no other repository of it.
 func repositoryOf(sync *v1alpha1.Sync) string {

@@ -24,6 +24,7 @@ func TestAFullDiskIsToldAndOverOnceThereIsRoom(t *testing.T) {
 	opts := serve(t, s).options()
 	opts.CacheDir = filepath.Join(dir, "cache")
 	r := open(t, opts)
+	t.Cleanup(r.Close)
 
 	commit := head(t, r)
 	_, err := r.Tree(t.Context(), commit)

@@ -21,25 +21,35 @@ type entry struct {
 	hash plumbing.Hash
 }
 
-// read returns a directory's entries, sorted by name. They are kept and counted
-// by path, not by hash: trees that hold each other many times over are small
-// to store and endless to walk.
+// read returns a directory's entries, sorted by name. They are counted by path,
+// not by hash: trees that hold each other many times over are small to store and
+// endless to walk.
 func (t *tree) read(dir entry) ([]entry, error) {
-	if entries, ok := t.dirs[dir.path]; ok {
+	if entries, ok := t.seen[dir.path]; ok {
 		return entries, nil
 	}
-	content, err := t.store.read(plumbing.TreeObject, dir.hash, maxTreeBytes)
+	entries, err := t.entries(dir)
 	if err != nil {
 		return nil, err
 	}
+	if t.left -= len(entries); t.left < 0 {
+		return nil, fail(TooLarge, "the tree has more than the limit of %d entries", t.shelf.limits.TreeEntries)
+	}
+	t.seen[dir.path] = entries
+	return entries, nil
+}
+
+// parseTree reads a tree object, at most so many entries of it.
+func parseTree(dir entry, content []byte, most int) ([]entry, error) {
 	var entries []entry
 	for len(content) > 0 {
 		var e entry
+		var err error
 		if e, content, err = parseEntry(content); err != nil {
 			return nil, fail(UnsupportedEntry, "directory %q is a malformed tree object", dir.path)
 		}
-		if t.left--; t.left < 0 {
-			return nil, fail(TooLarge, "the tree has more than the limit of %d entries", t.store.limits.TreeEntries)
+		if len(entries) == most {
+			return nil, fail(TooLarge, "the tree has more than the limit of %d entries", most)
 		}
 		if !validName(e.name) {
 			return nil, fail(UnsupportedEntry, "directory %q holds an entry named %.200q, which is not a valid name", dir.path, e.name)
@@ -56,7 +66,6 @@ func (t *tree) read(dir entry) ([]entry, error) {
 			return nil, fail(UnsupportedEntry, "directory %q holds two entries named %.200q", dir.path, entries[i].name)
 		}
 	}
-	t.dirs[dir.path] = entries
 	return entries, nil
 }
 
@@ -66,13 +75,24 @@ func byName(a, b entry) int { return strings.Compare(a.name, b.name) }
 func (t *tree) child(dir entry, name string) (entry, error) {
 	entries, err := t.read(dir)
 	if err != nil {
+		t.reads.note(whole(dir))
 		return entry{}, err
 	}
-	i, ok := slices.BinarySearchFunc(entries, entry{name: name}, byName)
+	found, ok := named(entries, name)
 	if !ok {
+		t.reads.note(fact{path: path.Join(dir.path, name)})
 		return entry{}, fs.ErrNotExist
 	}
-	return entries[i], nil
+	t.reads.note(met(found))
+	return found, nil
+}
+
+func named(entries []entry, name string) (entry, bool) {
+	i, ok := slices.BinarySearchFunc(entries, entry{name: name}, byName)
+	if !ok {
+		return entry{}, false
+	}
+	return entries[i], true
 }
 
 // parseEntry reads `<octal mode> <name>\0<20 bytes of hash>`. go-git's decoder

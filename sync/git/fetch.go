@@ -6,25 +6,31 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 )
 
-// fetch adds a commit, and what of its history is missing, to the store.
+// fetch adds a commit, and what of its history is missing, to the store. It is
+// for one goroutine at a time.
 func (r *Repository) fetch(ctx context.Context, commit plumbing.Hash) error {
-	haves := r.store.haves()
+	haves, err := r.shelf.haves()
+	if err != nil {
+		return err
+	}
 	if err := r.transfer(ctx, commit, haves); err != nil {
 		return err
 	}
-	if !r.store.has(commit) {
-		if len(haves) > 0 {
-			return r.store.corrupt("commit %s is missing though the remote sent what was asked for", commit)
+	return r.shelf.with(func(store *store) error {
+		if !store.has(commit) {
+			if len(haves) > 0 {
+				return store.corrupt("commit %s is missing though the remote sent what was asked for", commit)
+			}
+			return retry(CommitNotFound, "no branch or tag of the remote has commit %s, and it serves no other", commit)
 		}
-		return retry(CommitNotFound, "no branch or tag of the remote has commit %s, and it serves no other", commit)
-	}
-	if _, err := r.store.commit(commit); err != nil {
-		return err
-	}
-	if err := r.store.SetReference(plumbing.NewHashReference(tipRef, commit)); err != nil {
-		return diskError(err)
-	}
-	return r.reopen()
+		if _, err := store.commit(commit); err != nil {
+			return err
+		}
+		if err := store.SetReference(plumbing.NewHashReference(tipRef, commit)); err != nil {
+			return diskError(err)
+		}
+		return nil
+	})
 }
 
 // transfer brings a pack from the remote into the store.
@@ -36,19 +42,5 @@ func (r *Repository) transfer(ctx context.Context, commit plumbing.Hash, haves [
 		return patience.told(err)
 	}
 	defer pack.Close()
-	return patience.told(r.store.add(patience.of(pack), r.cacheDir))
-}
-
-// reopen drops go-git's cache of decoded objects, which would grow to 96 MiB
-// over the commits.
-func (r *Repository) reopen() error {
-	if r.cacheDir == "" {
-		return nil
-	}
-	s, err := openStore(r.cacheDir, r.url.String(), r.limits)
-	if err != nil {
-		return err
-	}
-	r.store = s
-	return nil
+	return patience.told(r.shelf.add(patience.of(pack)))
 }

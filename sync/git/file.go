@@ -29,7 +29,7 @@ func (i info) Sys() any           { return nil }
 func (t *tree) info(e entry, name string) info {
 	i := info{name: path.Base(name), kind: e.kind()}
 	if e.mode != filemode.Dir && e.mode != filemode.Submodule {
-		i.size, _ = t.store.EncodedObjectSize(e.hash)
+		i.size = t.shelf.size(e.hash)
 	}
 	return i
 }
@@ -40,18 +40,25 @@ type dirEntry struct {
 	tree *tree
 }
 
-func (d dirEntry) Name() string               { return d.name }
-func (d dirEntry) IsDir() bool                { return d.kind().IsDir() }
-func (d dirEntry) Type() fs.FileMode          { return d.kind().Type() }
-func (d dirEntry) Info() (fs.FileInfo, error) { return d.tree.info(d.entry, d.name), nil }
-func (d dirEntry) String() string             { return fs.FormatDirEntry(d) }
+func (d dirEntry) Name() string      { return d.name }
+func (d dirEntry) IsDir() bool       { return d.kind().IsDir() }
+func (d dirEntry) Type() fs.FileMode { return d.kind().Type() }
+
+// Info tells the size as well, which is noted as a look at the file.
+func (d dirEntry) Info() (fs.FileInfo, error) {
+	d.tree.reads.note(met(d.entry))
+	return d.tree.info(d.entry, d.name), nil
+}
+func (d dirEntry) String() string { return fs.FormatDirEntry(d) }
 
 // list returns a directory's entries for package fs.
 func (t *tree) list(dir entry) ([]fs.DirEntry, error) {
 	entries, err := t.read(dir)
 	if err != nil {
+		t.reads.note(whole(dir))
 		return nil, err
 	}
+	t.reads.note(listed(dir, entries))
 	list := make([]fs.DirEntry, len(entries))
 	for i, e := range entries {
 		list[i] = dirEntry{entry: e, tree: t}

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -36,9 +37,9 @@ var connections http.RoundTripper = &http.Transport{
 
 // httpClient asks one repository's host, and gives its credentials to no other.
 type httpClient struct {
-	remote    *url.URL // as it is configured
-	base      *url.URL // where it led; moves with a redirect on the same host
-	auth      Auth
+	remote    *url.URL                // as it is configured
+	base      atomic.Pointer[url.URL] // where it led; moves with a redirect on the same host
+	auth      atomic.Pointer[Auth]
 	userAgent string
 	client    *http.Client
 }
@@ -48,18 +49,19 @@ func newHTTPClient(base *url.URL, opts Options) *httpClient {
 	if transport == nil {
 		transport = connections
 	}
-	return &httpClient{
+	c := &httpClient{
 		remote:    base,
-		base:      base,
-		auth:      opts.Auth,
 		userAgent: cmp.Or(opts.UserAgent, "belay"),
 		client:    &http.Client{Transport: transport, CheckRedirect: checkRedirect},
 	}
+	c.base.Store(base)
+	c.auth.Store(&opts.Auth)
+	return c
 }
 
 // get asks for the service's advertisement.
 func (c *httpClient) get(ctx context.Context, path string, limit int64) (io.ReadCloser, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base.String()+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base.Load().String()+path, nil)
 	if err != nil {
 		return nil, fail(InvalidURL, "the URL makes no valid request")
 	}
@@ -69,7 +71,7 @@ func (c *httpClient) get(ctx context.Context, path string, limit int64) (io.Read
 
 // post speaks to the upload-pack service.
 func (c *httpClient) post(ctx context.Context, body []byte, limit int64) (io.ReadCloser, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base.String()+"/git-upload-pack", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base.Load().String()+"/git-upload-pack", bytes.NewReader(body))
 	if err != nil {
 		return nil, fail(InvalidURL, "the URL makes no valid request")
 	}
@@ -83,13 +85,14 @@ func (c *httpClient) post(ctx context.Context, body []byte, limit int64) (io.Rea
 func (c *httpClient) do(req *http.Request, contentType string, limit int64) (io.ReadCloser, error) {
 	req.Header.Set("Git-Protocol", "version=2")
 	req.Header.Set("User-Agent", c.userAgent)
-	c.auth.apply(req)
+	auth := *c.auth.Load()
+	auth.apply(req)
 	res, err := c.client.Do(req)
 	if err != nil {
 		return nil, networkError(err)
 	}
 	body := &body{ReadCloser: res.Body, left: limit, limit: limit}
-	if err := c.statusError(res); err != nil {
+	if err := statusError(res, auth); err != nil {
 		body.Close()
 		return nil, err
 	}
@@ -103,14 +106,15 @@ func (c *httpClient) do(req *http.Request, contentType string, limit int64) (io.
 // follow remembers where a redirect on the same host led, so that the POSTs
 // need none.
 func (c *httpClient) follow(final *url.URL) error {
-	if final.Path == c.base.Path+"/git-upload-pack" {
+	base := c.base.Load()
+	if final.Path == base.Path+"/git-upload-pack" {
 		return nil
 	}
 	path, ok := strings.CutSuffix(final.Path, "/info/refs")
 	if !ok {
 		return fail(Redirected, "the server redirects to a page that is not a repository")
 	}
-	c.base = &url.URL{Scheme: c.base.Scheme, Host: c.base.Host, Path: path}
+	c.base.Store(&url.URL{Scheme: base.Scheme, Host: base.Host, Path: path})
 	return nil
 }
 
@@ -130,7 +134,7 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 }
 
 // statusError tells a bad status from its number and Retry-After alone.
-func (c *httpClient) statusError(res *http.Response) error {
+func statusError(res *http.Response, auth Auth) error {
 	code := res.StatusCode
 	var e *Error
 	switch {
@@ -138,7 +142,7 @@ func (c *httpClient) statusError(res *http.Response) error {
 		return nil
 	case code == http.StatusTooManyRequests, code == http.StatusForbidden && res.Header.Get("Retry-After") != "":
 		e = retry(RateLimited, "the server asks for fewer requests (HTTP %d)", code)
-	case code == http.StatusUnauthorized && c.auth == Auth{}:
+	case code == http.StatusUnauthorized && auth == Auth{}:
 		e = retry(AuthenticationFailed, "the server wants credentials and none are set (HTTP 401)")
 	case code == http.StatusUnauthorized:
 		e = retry(AuthenticationFailed, "the server refuses the credentials (HTTP 401)")

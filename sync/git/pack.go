@@ -13,20 +13,20 @@ import (
 )
 
 // add receives a pack, checks it, and only then lets go-git have it: half a
-// pack never reaches the store.
-func (s *store) add(pack io.Reader, dir string) error {
-	if dir == "" {
+// pack never reaches the store. What is here is read on meanwhile.
+func (s *shelf) add(pack io.Reader) error {
+	if s.dir == "" {
 		content, err := io.ReadAll(pack)
 		if err != nil {
 			return rebuilt(err, "a pack")
 		}
-		return s.unpack(bytes.NewReader(content))
+		return s.keep(bytes.NewReader(content))
 	}
-	file, err := os.CreateTemp(cachePath(dir), "incoming-*")
+	file, err := os.CreateTemp(cachePath(s.dir), "incoming-*")
 	if err != nil {
 		return diskError(err)
 	}
-	defer sweep(dir) // go-git leaves a bad pack behind, too
+	defer sweep(s.dir) // go-git leaves a bad pack behind, too
 	defer file.Close()
 	if _, err := io.Copy(file, pack); err != nil {
 		if disk, ok := errors.AsType[*os.PathError](err); ok && disk.Path == file.Name() {
@@ -34,38 +34,55 @@ func (s *store) add(pack io.Reader, dir string) error {
 		}
 		return rebuilt(err, "a pack")
 	}
+	if err := checkPack(file, s.limits); err != nil {
+		return err
+	}
 	return s.unpack(file)
 }
 
-func (s *store) unpack(pack io.ReadSeeker) error {
+// unpack adds a pack that is good to the store on disk, by way of another store
+// on the same directory, which takes the place of the present one.
+func (s *shelf) unpack(pack io.ReadSeeker) error {
+	if _, err := pack.Seek(0, io.SeekStart); err != nil {
+		return diskError(err)
+	}
+	next, err := reopenStore(s.dir, s.limits)
+	if err != nil {
+		return err
+	}
+	err = packfile.UpdateObjectStorage(next.Storer, pack)
+	if err == nil {
+		s.put(next)
+		return nil
+	}
+	next.close()
+	if disk, ok := errors.AsType[*os.PathError](err); ok {
+		return diskError(disk)
+	}
+	return s.with(func(store *store) error { return store.corrupt("the pack from the server cannot be unpacked") })
+}
+
+// keep adds a pack to the store in memory. That takes objects one by one, so a
+// bad delta would leave half a pack: they are unpacked aside.
+func (s *shelf) keep(pack io.ReadSeeker) error {
 	if err := checkPack(pack, s.limits); err != nil {
 		return err
 	}
 	if _, err := pack.Seek(0, io.SeekStart); err != nil {
 		return diskError(err)
 	}
-	kept, inMemory := s.Storer.(*memory.Storage)
-	if !inMemory {
-		err := packfile.UpdateObjectStorage(s.Storer, pack)
-		if disk, ok := errors.AsType[*os.PathError](err); ok {
-			return diskError(disk)
-		}
-		if err != nil {
-			return s.corrupt("the pack from the server cannot be unpacked")
-		}
-		return nil
-	}
-	// Memory takes objects one by one, so a bad delta would leave half a pack.
 	aside := memory.NewStorage()
 	if err := packfile.UpdateObjectStorage(aside, pack); err != nil {
 		return retry(Corrupt, "the pack from the server cannot be unpacked")
 	}
-	for _, object := range aside.Objects {
-		if _, err := kept.SetEncodedObject(object); err != nil {
-			return s.corrupt("the pack from the server holds an unknown kind of object")
+	return s.with(func(store *store) error {
+		for _, object := range aside.Objects {
+			if _, err := store.SetEncodedObject(object); err != nil {
+				return store.corrupt("the pack from the server holds an unknown kind of object")
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // checkPack reads a pack through once: its structure, its checksum, and the

@@ -7,10 +7,11 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 )
 
-// A remote is the other side of a conversation. Its errors are [Error]s.
+// A remote is the other side of a conversation, for any number of goroutines. Its
+// errors are [Error]s.
 type remote interface {
 	// refs returns what the remote has under these full names. A name that it
-	// does not have is left out.
+	// does not have is left out, and the others may be where the first is there.
 	refs(ctx context.Context, names ...string) (map[string]ref, error)
 
 	// isEmpty tells whether the remote has no branch at all. It is asked only

@@ -2,23 +2,36 @@ package git
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"net/url"
+	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
 )
 
 // A Repository is a remote, a ref of it to follow, and what was fetched from it.
-// It is for one goroutine at a time; any number of them can be used side by
-// side, each with its own connections, credentials and CacheDir.
+// Any number of goroutines may use it: they read one after the other, and what
+// several of them miss is fetched once.
 type Repository struct {
-	url      *url.URL
-	ref      Ref
-	remote   remote
-	cacheDir string
-	limits   Limits
-	store    *store // nil until it is needed
+	url    *url.URL
+	ref    Ref
+	remote remote
+	limits Limits
+	shelf  *shelf
+
+	mu       sync.Mutex
+	fetches  map[plumbing.Hash]*flight // under way
+	fetching chan struct{}             // held while something is fetched, or made anew
+
+	snapshots snapshots
+}
+
+// A flight is a fetch that others wait for. Its error is theirs, too.
+type flight struct {
+	done chan struct{}
+	err  error
 }
 
 // Open checks the options. It asks neither the network nor the disk.
@@ -34,7 +47,11 @@ func Open(opts Options) (*Repository, error) {
 		return nil, err
 	}
 	limits := opts.Limits.withDefaults()
-	r := &Repository{url: u, ref: opts.Ref, cacheDir: opts.CacheDir, limits: limits}
+	r := &Repository{
+		url: u, ref: opts.Ref, limits: limits,
+		shelf:   &shelf{dir: opts.CacheDir, url: u.String(), limits: limits},
+		fetches: map[plumbing.Hash]*flight{}, fetching: make(chan struct{}, 1),
+	}
 	if u.Scheme == "file" {
 		r.remote = &local{path: u.Path, limit: limits.PackBytes}
 	} else {
@@ -42,6 +59,20 @@ func Open(opts Options) (*Repository, error) {
 	}
 	return r, nil
 }
+
+// Authenticate changes the credentials, from the next request on.
+func (r *Repository) Authenticate(auth Auth) error {
+	if err := auth.check(); err != nil {
+		return err
+	}
+	if remote, ok := r.remote.(*smart); ok {
+		remote.http.auth.Store(&auth)
+	}
+	return nil
+}
+
+// Close gives open files back. The Repository may be used on.
+func (r *Repository) Close() { r.shelf.put(nil) }
 
 // Head returns the commit that the ref points at now. It asks the remote for
 // that ref only, in one small request once the first has told that the server
@@ -83,7 +114,7 @@ func (r *Repository) resolve(ctx context.Context) (string, error) {
 
 // Commit describes a commit, which is fetched if it is not here yet.
 func (r *Repository) Commit(ctx context.Context, hash string) (Commit, error) {
-	commit, err := r.ensure(ctx, hash)
+	commit, _, err := r.ensure(ctx, hash)
 	if err != nil {
 		return Commit{}, during("read commit "+shown(hash)+" of", r.url, err)
 	}
@@ -100,56 +131,109 @@ func (r *Repository) Commit(ctx context.Context, hash string) (Commit, error) {
 // with a hostile name in it fails as a whole. Objects found missing or damaged
 // fail as [Corrupt], and the next Commit or Tree fetches everything anew.
 func (r *Repository) Tree(ctx context.Context, hash string) (fs.FS, error) {
-	commit, err := r.ensure(ctx, hash)
+	return r.Record(ctx, hash, nil)
+}
+
+// Record is Tree, and notes in reads what is read of it.
+func (r *Repository) Record(ctx context.Context, hash string, reads *Reads) (fs.FS, error) {
+	snapshot, err := r.snapshot(ctx, hash)
 	if err != nil {
 		return nil, during("read commit "+shown(hash)+" of", r.url, err)
 	}
-	return newTree(r.store, r.url, commit.TreeHash), nil
+	return newTree(snapshot, reads), nil
 }
 
-// ensure returns a commit that is here whole. A store found damaged is discarded
-// and fetched anew, once.
-func (r *Repository) ensure(ctx context.Context, commit string) (*object.Commit, error) {
-	hash, err := parseHash(commit)
+// Unchanged tells whether all that was read is the same in another commit, which
+// is fetched if it is not here yet. Reads of nothing are not.
+func (r *Repository) Unchanged(ctx context.Context, reads *Reads, hash string) (bool, error) {
+	snapshot, err := r.snapshot(ctx, hash)
+	if err != nil {
+		return false, during("read commit "+shown(hash)+" of", r.url, err)
+	}
+	same, err := reads.unchanged(snapshot)
+	return same, during("compare commit "+shown(hash)+" of", r.url, err)
+}
+
+// snapshot is a commit's tree, for all that read it.
+func (r *Repository) snapshot(ctx context.Context, hash string) (*snapshot, error) {
+	commit, made, err := r.ensure(ctx, hash)
 	if err != nil {
 		return nil, err
 	}
-	if r.store != nil && r.store.damaged {
-		return r.anew(ctx, hash)
-	}
-	found, err := r.obtain(ctx, hash)
-	if hasReason(err, Corrupt) {
-		return r.anew(ctx, hash)
-	}
-	return found, err
+	return r.snapshots.of(commit.Hash, newSnapshot(r.shelf, made, r.url, commit.TreeHash)), nil
 }
 
-func (r *Repository) anew(ctx context.Context, hash plumbing.Hash) (*object.Commit, error) {
-	r.store = nil
-	if err := discardStore(r.cacheDir); err != nil {
-		return nil, err
+// ensure returns a commit that is here whole, and when the store was made that
+// has it.
+func (r *Repository) ensure(ctx context.Context, commit string) (*object.Commit, int, error) {
+	hash, err := parseHash(commit)
+	if err != nil {
+		return nil, 0, err
 	}
-	return r.obtain(ctx, hash)
+	found, made, _, err := r.shelf.find(hash)
+	if found != nil || err != nil && !hasReason(err, Corrupt) {
+		return found, made, err
+	}
+	if err := r.fetched(ctx, hash); err != nil {
+		return nil, 0, err
+	}
+	found, made, _, err = r.shelf.find(hash)
+	if err == nil && found == nil {
+		err = retry(Corrupt, "commit %s is not here any more: all was fetched anew", hash)
+	}
+	return found, made, err
 }
 
-// obtain reads a commit from the store, and fetches it first if it is not there.
-func (r *Repository) obtain(ctx context.Context, hash plumbing.Hash) (*object.Commit, error) {
-	if r.store == nil {
-		s, err := openStore(r.cacheDir, r.url.String(), r.limits)
-		if err != nil {
-			return nil, err
+// fetched sees to it that a commit is here. Of those that miss it one fetches it,
+// and the others wait for what comes of that.
+func (r *Repository) fetched(ctx context.Context, hash plumbing.Hash) error {
+	for {
+		r.mu.Lock()
+		under := r.fetches[hash]
+		if under == nil {
+			under = &flight{done: make(chan struct{})}
+			r.fetches[hash] = under
+			r.mu.Unlock()
+			under.err = r.obtain(ctx, hash)
+			r.mu.Lock()
+			delete(r.fetches, hash)
+			r.mu.Unlock()
+			close(under.done)
+			return under.err
 		}
-		r.store = s
+		r.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return interrupted(ctx.Err())
+		case <-under.done:
+		}
+		if under.err == nil || !errors.Is(under.err, context.Canceled) && !errors.Is(under.err, context.DeadlineExceeded) {
+			return under.err
+		}
+		// It was the other's time that was over.
 	}
-	if !r.store.has(hash) {
-		if r.store.crowded() {
-			return r.anew(ctx, hash)
-		}
-		if err := r.fetch(ctx, hash); err != nil {
-			return nil, err
-		}
+}
+
+// obtain fetches a commit if it is not here. A store found damaged is discarded
+// and fetched anew, once.
+func (r *Repository) obtain(ctx context.Context, hash plumbing.Hash) error {
+	select {
+	case r.fetching <- struct{}{}:
+		defer func() { <-r.fetching }()
+	case <-ctx.Done():
+		return interrupted(ctx.Err())
 	}
-	return r.store.commit(hash)
+	found, _, crowded, err := r.shelf.find(hash)
+	if err == nil && found == nil && !crowded {
+		err = r.fetch(ctx, hash)
+	}
+	if !crowded && !hasReason(err, Corrupt) {
+		return err
+	}
+	if err := r.shelf.discard(); err != nil {
+		return err
+	}
+	return r.fetch(ctx, hash)
 }
 
 // shown keeps a hash that is none out of messages.

@@ -10,9 +10,11 @@ import (
 	gogit "github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/config"
 	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/storage"
+	"github.com/go-git/go-git/v5/storage/filesystem"
 	"github.com/go-git/go-git/v5/storage/memory"
 )
 
@@ -21,10 +23,13 @@ const (
 	maxHaves       = 64
 	maxPacks       = 200 // each fetch adds one, and each is searched
 	maxCommitBytes = 1 << 20
+	decodedBytes   = 4 << 20 // of objects that are kept decoded, as bases of deltas
+	openPacks      = 8       // kept open: opening one costs more than reading a small object
 )
 
 // A store keeps what was fetched: a bare repository on disk, or memory. All it
 // holds behind tipRef is complete, since a pack is added whole or not at all.
+// It is for one goroutine at a time, see [shelf].
 type store struct {
 	storage.Storer
 	limits  Limits
@@ -41,11 +46,11 @@ func openStore(dir, url string, limits Limits) (*store, error) {
 		return &store{Storer: memory.NewStorage(), limits: limits}, nil
 	}
 	sweep(dir)
-	if repo, err := gogit.PlainOpen(cachePath(dir)); err == nil {
-		s := &store{Storer: repo.Storer, limits: limits}
+	if s, err := reopenStore(dir, limits); err == nil {
 		if s.usable(url) {
 			return s, nil
 		}
+		s.close()
 	}
 	if err := discardStore(dir); err != nil {
 		return nil, err
@@ -61,7 +66,31 @@ func openStore(dir, url string, limits Limits) (*store, error) {
 	if _, err := repo.CreateRemote(origin); err != nil {
 		return nil, diskError(err)
 	}
-	return &store{Storer: repo.Storer, limits: limits}, nil
+	return reopenStore(dir, limits)
+}
+
+// reopenStore opens a store on disk that is there. By default go-git opens the
+// pack anew for each object, and keeps 96 MiB of decoded objects.
+func reopenStore(dir string, limits Limits) (*store, error) {
+	repo, err := gogit.PlainOpen(cachePath(dir))
+	if err != nil {
+		return nil, diskError(err)
+	}
+	onDisk, ok := repo.Storer.(*filesystem.Storage)
+	if !ok {
+		return nil, diskError(errors.New("the cache is no directory"))
+	}
+	return &store{limits: limits, Storer: filesystem.NewStorageWithOptions(
+		onDisk.Filesystem(), cache.NewObjectLRU(decodedBytes),
+		filesystem.Options{MaxOpenDescriptors: openPacks},
+	)}, nil
+}
+
+// close gives the files back that are open.
+func (s *store) close() {
+	if onDisk, ok := s.Storer.(io.Closer); ok {
+		_ = onDisk.Close() // they were only read
+	}
 }
 
 // sweep removes what is left of a fetch, a killed process's too.
@@ -115,9 +144,9 @@ func (s *store) crowded() bool {
 	return err != nil || len(packs) >= maxPacks
 }
 
-// has tells whether the store knows the commit at all.
-func (s *store) has(commit plumbing.Hash) bool {
-	return !errors.Is(s.HasEncodedObject(commit), plumbing.ErrObjectNotFound)
+// has tells whether the store knows the object at all.
+func (s *store) has(hash plumbing.Hash) bool {
+	return !errors.Is(s.HasEncodedObject(hash), plumbing.ErrObjectNotFound)
 }
 
 // commit reads a commit, and sees that its tree is there.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"net/url"
 	"path"
 	"strings"
 
@@ -23,21 +22,14 @@ const (
 
 // A tree is a commit's files, read from the store as they are asked for.
 type tree struct {
-	store *store
-	url   *url.URL
-	root  entry
-	dirs  map[string][]entry // by path
+	*snapshot
+	reads *Reads             // notes what is read; nil where nobody wants to know
+	seen  map[string][]entry // directories that were read, by path
 	left  int                // entries that may still be read
 }
 
-func newTree(s *store, u *url.URL, root plumbing.Hash) *tree {
-	return &tree{
-		store: s,
-		url:   u,
-		root:  entry{name: ".", path: ".", mode: filemode.Dir, hash: root},
-		dirs:  map[string][]entry{},
-		left:  s.limits.TreeEntries,
-	}
+func newTree(s *snapshot, reads *Reads) *tree {
+	return &tree{snapshot: s, reads: reads, seen: map[string][]entry{}, left: s.shelf.limits.TreeEntries}
 }
 
 // Open follows links, and reads a file whole.
@@ -113,7 +105,7 @@ func (t *tree) ReadLink(name string) (string, error) {
 	if err != nil {
 		return "", t.failed("readlink", name, err)
 	}
-	target, err := t.store.read(plumbing.BlobObject, e.hash, maxLinkBytes)
+	target, err := t.object(plumbing.BlobObject, e.hash, maxLinkBytes)
 	return string(target), t.failed("readlink", name, err)
 }
 
@@ -134,6 +126,7 @@ func (t *tree) find(name string, follow bool) (entry, error) {
 	if !fs.ValidPath(name) {
 		return entry{}, fs.ErrInvalid
 	}
+	t.reads.note(met(t.root))
 	at := []entry{t.root} // from the root to where we are; directories but the last
 	todo := strings.Split(name, "/")
 	for links := 0; len(todo) > 0; {
@@ -177,7 +170,7 @@ func (t *tree) find(name string, follow bool) (entry, error) {
 
 // target reads a symbolic link's path elements.
 func (t *tree) target(link entry) ([]string, error) {
-	target, err := t.store.read(plumbing.BlobObject, link.hash, maxLinkBytes)
+	target, err := t.object(plumbing.BlobObject, link.hash, maxLinkBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -196,10 +189,10 @@ func (t *tree) content(e entry) ([]byte, error) {
 	default:
 		return nil, fail(UnsupportedEntry, "%q has the unknown mode %s", e.path, e.mode)
 	}
-	content, err := t.store.read(plumbing.BlobObject, e.hash, t.store.limits.BlobBytes)
+	limit := t.shelf.limits.BlobBytes
+	content, err := t.object(plumbing.BlobObject, e.hash, limit)
 	if hasReason(err, TooLarge) {
-		size, _ := t.store.EncodedObjectSize(e.hash)
-		return nil, fail(TooLarge, "%q has %d bytes, more than the limit of %d", e.path, size, t.store.limits.BlobBytes)
+		return nil, fail(TooLarge, "%q has %d bytes, more than the limit of %d", e.path, t.shelf.size(e.hash), limit)
 	}
 	if bytes.HasPrefix(content, []byte(lfsPointer)) {
 		return nil, fail(UnsupportedEntry, "%q is a Git LFS pointer; LFS is not supported: commit the file itself", e.path)

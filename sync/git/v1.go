@@ -82,8 +82,8 @@ func wants(advertised *packp.AdvRefs, want plumbing.Hash) []plumbing.Hash {
 }
 
 // fetchV1 does in one request what go-git's http transport does, over our client.
-func (s *smart) fetchV1(ctx context.Context, want plumbing.Hash, haves []plumbing.Hash) (io.ReadCloser, error) {
-	req, err := uploadRequest(s.advertised, want, haves)
+func (s *smart) fetchV1(ctx context.Context, advertised *packp.AdvRefs, want plumbing.Hash, haves []plumbing.Hash) (io.ReadCloser, error) {
+	req, err := uploadRequest(advertised, want, haves)
 	if err != nil {
 		return nil, err
 	}

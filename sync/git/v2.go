@@ -15,8 +15,9 @@ import (
 
 // Version 2's requests are written down in https://git-scm.com/docs/protocol-v2.
 
-// listV2 asks for the refs whose names begin with one of prefixes.
-func (s *smart) listV2(ctx context.Context, prefixes ...string) (map[string]ref, error) {
+// listV2 asks for the refs whose names begin with one of prefixes, and reads no
+// further than to the one that is enough: thousands may begin with its name.
+func (s *smart) listV2(ctx context.Context, prefixes []string, enough func(name string) bool) (map[string]ref, error) {
 	arguments := []string{"peel"}
 	for _, prefix := range prefixes {
 		arguments = append(arguments, "ref-prefix "+prefix)
@@ -36,7 +37,9 @@ func (s *smart) listV2(ctx context.Context, prefixes ...string) (map[string]ref,
 		if err != nil {
 			return nil, err
 		}
-		refs[name] = ref
+		if refs[name] = ref; enough(name) {
+			return refs, nil
+		}
 	}
 	return nil, rebuilt(lines.Err(), "a whole list of refs")
 }

@@ -76,7 +76,8 @@ type Status struct {
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
-// Wanted is the commit that Git asks for.
+// Wanted is the commit that Git asks for: the newest of its ref that changed something of what this Sync reads. Commits
+// after it that change only other files do not move it, until somebody asks for a look, with belay sync for instance.
 type Wanted struct {
 	Commit      string      `json:"commit"`
 	ShortCommit string      `json:"shortCommit,omitempty"`
