@@ -149,3 +149,29 @@ func TestWhatAnotherAgentAsks(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// One Sync of 1,000 ConfigMaps: as a first release, and as one that changes a single one of them.
+func BenchmarkAReleaseOfAThousandObjects(b *testing.B) {
+	first, second := app(b, "cart", 998, "1"), app(b, "cart", 998, "2")
+	b.Run("first", func(b *testing.B) {
+		for b.Loop() {
+			b.StopTimer()
+			api, c := play(b)
+			o := shopOn(b, c, v1alpha1.Spec{})
+			if err := c.watches.Ensure(b.Context(), first.IDs()); err != nil {
+				b.Fatal(err)
+			}
+			b.StartTimer()
+			released(b, api, o, first)
+		}
+	})
+	b.Run("one changed", func(b *testing.B) {
+		api, c := play(b)
+		o := shopOn(b, c, v1alpha1.Spec{})
+		released(b, api, o, first)
+		sets := []manifests.Set{second, first}
+		for i := 0; b.Loop(); i++ {
+			released(b, api, o, sets[i%2])
+		}
+	})
+}
