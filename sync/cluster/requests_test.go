@@ -15,8 +15,8 @@ import (
 	"github.com/belay-gitops/belay/sync/api/v1alpha1"
 )
 
-// app is a Sync's set: some ConfigMaps, a Service and a Deployment, at a version.
-func app(t testing.TB, name string, maps int, version string) manifests.Set {
+// shopSet is a Sync's set: some ConfigMaps, a Service and a Deployment, at a version.
+func shopSet(t testing.TB, name string, maps int, version string) manifests.Set {
 	t.Helper()
 	object := func(apiVersion, kind, name string, field string, content map[string]any) map[string]any {
 		labels := map[string]any{manifests.LabelSync: "shop", manifests.LabelNamespace: "team"}
@@ -62,7 +62,7 @@ func shopOn(t testing.TB, c *Cluster, spec v1alpha1.Spec) *Objects {
 }
 
 func TestWhatAReleaseAsks(t *testing.T) {
-	first, second := app(t, "cart", 10, "1"), app(t, "cart", 10, "2")
+	first, second := shopSet(t, "cart", 10, "1"), shopSet(t, "cart", 10, "2")
 	const deployment, service = "/apis/apps/v1/namespaces/shop/deployments/cart", "/api/v1/namespaces/shop/services/cart"
 	const some, other = "/api/v1/namespaces/shop/configmaps/cart-0", "/api/v1/namespaces/shop/configmaps/cart-1"
 	hand := fields("kubectl-edit", update, "", `{"f:spec":{"f:paused":{}}}`)
@@ -137,7 +137,7 @@ func TestWhatAReleaseAsks(t *testing.T) {
 
 // A restart knows nothing: the watches tell most, and what they keep the metadata of is listed.
 func TestWhatAnotherAgentAsks(t *testing.T) {
-	objects := app(t, "cart", 10, "1")
+	objects := shopSet(t, "cart", 10, "1")
 	api, c := play(t)
 	released(t, api, shopOn(t, c, v1alpha1.Spec{}), objects)
 	other, err := Connect(limited(c.config, 0), func(types.NamespacedName) {})
@@ -152,7 +152,7 @@ func TestWhatAnotherAgentAsks(t *testing.T) {
 
 // One Sync of 1,000 ConfigMaps: as a first release, and as one that changes a single one of them.
 func BenchmarkAReleaseOfAThousandObjects(b *testing.B) {
-	first, second := app(b, "cart", 998, "1"), app(b, "cart", 998, "2")
+	first, second := shopSet(b, "cart", 998, "1"), shopSet(b, "cart", 998, "2")
 	b.Run("first", func(b *testing.B) {
 		for b.Loop() {
 			b.StopTimer()
