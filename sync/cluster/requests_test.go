@@ -135,6 +135,31 @@ func TestWhatAReleaseAsks(t *testing.T) {
 	}
 }
 
+// What was written and not answered is there all the same: it is not taken for what was there before.
+func TestAWriteWithoutAnAnswerIsNotForgotten(t *testing.T) {
+	first, second := shopSet(t, "cart", 10, "1"), shopSet(t, "cart", 10, "2")
+	api, c := play(t)
+	o := shopOn(t, c, v1alpha1.Spec{})
+	released(t, api, o, first)
+	changes, err := o.Differing(t.Context(), second, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	api.mu.Lock()
+	api.loses = true
+	api.mu.Unlock()
+	if _, err := o.Apply(t.Context(), changes.Objects, false); err == nil {
+		t.Fatal("no error")
+	}
+	api.mu.Lock()
+	api.loses = false
+	api.mu.Unlock()
+	api.seenBy(t, c, second.IDs())
+	if diff := cmp.Diff(map[string]int{"get": 1, "try": 1, "apply": 1}, released(t, api, o, first)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // A restart knows nothing: the watches tell most, and what they keep the metadata of is listed.
 func TestWhatAnotherAgentAsks(t *testing.T) {
 	objects := shopSet(t, "cart", 10, "1")
