@@ -92,6 +92,8 @@ func (o *Objects) created(ctx context.Context, w write) error {
 
 // applied applies an object, by whatever way Differing found that there is.
 func (o *Objects) applied(ctx context.Context, w write) error {
+	// Where the answer is lost, something else may be there than was before, with the same marks.
+	o.cluster.watches.disproved(o.sync, w.object.ID())
 	if w.entangled {
 		if _, err := o.disentangle(ctx, w, taking(w.byHand)); err != nil {
 			return err

@@ -16,6 +16,7 @@ func (w *Watches) Wrote(id manifests.ID, resourceVersion string) {
 	w.wrote[id] = resourceVersion
 	w.broken(id)
 	delete(w.finished, id)
+	delete(w.finishedBefore, id)
 }
 
 // Replacing notes that belay is about to delete an object to make it anew.
@@ -39,7 +40,7 @@ func (w *Watches) NotDeleted(id manifests.ID, uid types.UID) {
 func (w *Watches) Finished(id manifests.ID) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.finished[id]
+	return w.finished[id] || w.finishedBefore[id]
 }
 
 // Stale tells whether the watches have not caught up with belay's own last write of an object.

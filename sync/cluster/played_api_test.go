@@ -31,6 +31,7 @@ type playedAPI struct {
 	version  int
 	watchers map[chan playedEvent]string // and what they watch
 	asked    map[string]int              // "list", "watch", "get", "try", "apply"
+	loses    bool                        // the answers to what it applies
 }
 
 type playedEvent struct {
@@ -214,6 +215,10 @@ func (a *playedAPI) apply(w http.ResponseWriter, r *http.Request) {
 	a.count("apply")
 	if before == nil || !reflect.DeepEqual(before.Object, now.Object) {
 		a.put(r.URL.Path, now)
+	}
+	if a.loses {
+		http.Error(w, "what was done is not told", http.StatusInternalServerError)
+		return
 	}
 	a.write(w, r, now)
 }

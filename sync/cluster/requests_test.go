@@ -15,8 +15,8 @@ import (
 	"github.com/belay-gitops/belay/sync/api/v1alpha1"
 )
 
-// release is a Sync's set: some ConfigMaps, a Service and a Deployment, at a version.
-func release(t testing.TB, name string, maps int, version string) manifests.Set {
+// shopSet is a Sync's set: some ConfigMaps, a Service and a Deployment, at a version.
+func shopSet(t testing.TB, name string, maps int, version string) manifests.Set {
 	t.Helper()
 	object := func(apiVersion, kind, name string, field string, content map[string]any) map[string]any {
 		labels := map[string]any{manifests.LabelSync: "shop", manifests.LabelNamespace: "team"}
@@ -62,7 +62,7 @@ func shopOn(t testing.TB, c *Cluster, spec v1alpha1.Spec) *Objects {
 }
 
 func TestWhatAReleaseAsks(t *testing.T) {
-	first, second := release(t, "cart", 10, "1"), release(t, "cart", 10, "2")
+	first, second := shopSet(t, "cart", 10, "1"), shopSet(t, "cart", 10, "2")
 	const deployment, service = "/apis/apps/v1/namespaces/shop/deployments/cart", "/api/v1/namespaces/shop/services/cart"
 	const some, other = "/api/v1/namespaces/shop/configmaps/cart-0", "/api/v1/namespaces/shop/configmaps/cart-1"
 	hand := fields("kubectl-edit", update, "", `{"f:spec":{"f:paused":{}}}`)
@@ -135,9 +135,34 @@ func TestWhatAReleaseAsks(t *testing.T) {
 	}
 }
 
+// What was written and not answered is there all the same: it is not taken for what was there before.
+func TestAWriteWithoutAnAnswerIsNotForgotten(t *testing.T) {
+	first, second := shopSet(t, "cart", 10, "1"), shopSet(t, "cart", 10, "2")
+	api, c := play(t)
+	o := shopOn(t, c, v1alpha1.Spec{})
+	released(t, api, o, first)
+	changes, err := o.Differing(t.Context(), second, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	api.mu.Lock()
+	api.loses = true
+	api.mu.Unlock()
+	if _, err := o.Apply(t.Context(), changes.Objects, false); err == nil {
+		t.Fatal("no error")
+	}
+	api.mu.Lock()
+	api.loses = false
+	api.mu.Unlock()
+	api.seenBy(t, c, second.IDs())
+	if diff := cmp.Diff(map[string]int{"get": 1, "try": 1, "apply": 1}, released(t, api, o, first)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // A restart knows nothing: the watches tell most, and what they keep the metadata of is listed.
 func TestWhatAnotherAgentAsks(t *testing.T) {
-	objects := release(t, "cart", 10, "1")
+	objects := shopSet(t, "cart", 10, "1")
 	api, c := play(t)
 	released(t, api, shopOn(t, c, v1alpha1.Spec{}), objects)
 	other, err := Connect(limited(c.config, 0), func(types.NamespacedName) {})
@@ -148,4 +173,30 @@ func TestWhatAnotherAgentAsks(t *testing.T) {
 	if diff := cmp.Diff(map[string]int{"list": 1, "try": 12}, released(t, api, shopOn(t, other, v1alpha1.Spec{}), objects)); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// One Sync of 1,000 ConfigMaps: as a first release, and as one that changes a single one of them.
+func BenchmarkAReleaseOfAThousandObjects(b *testing.B) {
+	first, second := shopSet(b, "cart", 998, "1"), shopSet(b, "cart", 998, "2")
+	b.Run("first", func(b *testing.B) {
+		for b.Loop() {
+			b.StopTimer()
+			api, c := play(b)
+			o := shopOn(b, c, v1alpha1.Spec{})
+			if err := c.watches.Ensure(b.Context(), first.IDs()); err != nil {
+				b.Fatal(err)
+			}
+			b.StartTimer()
+			released(b, api, o, first)
+		}
+	})
+	b.Run("one changed", func(b *testing.B) {
+		api, c := play(b)
+		o := shopOn(b, c, v1alpha1.Spec{})
+		released(b, api, o, first)
+		sets := []manifests.Set{second, first}
+		for i := 0; b.Loop(); i++ {
+			released(b, api, o, sets[i%2])
+		}
+	})
 }

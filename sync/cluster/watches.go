@@ -38,7 +38,7 @@ type Watches struct {
 	// replaced is the objects that belay deleted to make them anew.
 	replaced map[types.UID]bool
 	// finished is the Jobs that were complete when they were deleted, as a TTL has it.
-	finished map[manifests.ID]bool
+	finished, finishedBefore map[manifests.ID]bool
 	// proven is what is known to be as wanted.
 	proven map[types.NamespacedName]map[manifests.ID]proof
 	// judged is how the objects of Syncs are whose releases are judged.
@@ -281,6 +281,10 @@ func (w *Watches) deleted(event any) {
 	w.notify(owner)
 }
 
+// mostFinished is how many Jobs are remembered at least that have gone after they were complete, and half of how many at
+// most: only those of releases that are being judged are asked for, and names that are used once come by the thousand.
+const mostFinished = 10000
+
 // gone notes that an object is not there any more, and tells whether that is a change to put right. A Job that is
 // complete has done what it was for.
 func (w *Watches) gone(object client.Object) (matters bool) {
@@ -300,6 +304,9 @@ func (w *Watches) gone(object client.Object) (matters bool) {
 		return false
 	}
 	if u, ok := object.(*unstructured.Unstructured); ok && id.GroupKind() == job && isComplete(u) {
+		if len(w.finished) >= mostFinished {
+			w.finishedBefore, w.finished = w.finished, map[manifests.ID]bool{}
+		}
 		w.finished[id] = true
 		return false
 	}

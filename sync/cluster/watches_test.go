@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -280,5 +281,28 @@ func TestAnObjectThatIsMadeAnewIsNoDrift(t *testing.T) {
 		if !w.Drifted(shop) {
 			t.Errorf("late %t: the end of its successor is none", late)
 		}
+	}
+}
+
+func TestFinishedJobsAreForgottenInTheEnd(t *testing.T) {
+	w, _ := noted()
+	done := func(name string) manifests.ID {
+		u := live(t, `{apiVersion: batch/v1, kind: Job, metadata: {name: x, namespace: shop}, status: {conditions: [{type: Complete, status: "True"}]}}`)
+		u.SetName(name)
+		w.deleted(u)
+		return watchedID(u)
+	}
+	first := done("first")
+	for i := range mostFinished {
+		done(fmt.Sprint("next-", i))
+	}
+	if !w.Finished(first) {
+		t.Error("one of the last is forgotten")
+	}
+	for i := range mostFinished {
+		done(fmt.Sprint("last-", i))
+	}
+	if w.Finished(first) || len(w.finished)+len(w.finishedBefore) > 2*mostFinished {
+		t.Errorf("%d are remembered", len(w.finished)+len(w.finishedBefore))
 	}
 }
