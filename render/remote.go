@@ -54,12 +54,15 @@ func (t *remoteTree) ask(op operation, name string) (answer, []byte, error) {
 
 // received counts. Collecting garbage is half of the work of a small build, which gets by with less of it.
 func (t *remoteTree) received(body []byte) {
-	const small = 1 << 20
-	if t.bytes <= small && t.bytes+len(body) > small {
+	before := t.big()
+	t.bytes += len(body)
+	if t.big() && !before {
 		debug.SetGCPercent(carefulGC)
 	}
-	t.bytes += len(body)
 }
+
+// big tells a tree that leaves much garbage.
+func (t *remoteTree) big() bool { return t.bytes > 1<<20 }
 
 func missing(op operation, name string) error {
 	return &fs.PathError{Op: string(op), Path: name, Err: fs.ErrNotExist}
