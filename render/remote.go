@@ -22,7 +22,7 @@ type remoteTree struct {
 func newRemoteTree(parent *pipe, j job, body []byte) *remoteTree {
 	t := &remoteTree{parent: parent, infos: map[string]info{}, lists: map[string][]fs.DirEntry{}, contents: map[string][]byte{}}
 	t.received(body)
-	if j.Listed {
+	if j.Ahead.Listed {
 		t.listed(path.Clean(j.Dir), j.Ahead, body)
 	}
 	return t
@@ -120,6 +120,10 @@ func (t *remoteTree) Stat(name string) (fs.FileInfo, error) {
 	a, body, err := t.ask(opStat, name)
 	if err != nil {
 		return nil, err
+	}
+	if a.Listed {
+		t.listed(name, a, body)
+		return t.infos[name], nil
 	}
 	if t.infos[name] = a.Infos[0]; a.Infos[0].Sent {
 		t.contents[name] = body
