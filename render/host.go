@@ -23,19 +23,13 @@ func newHost(tree fs.FS) *host {
 	return &host{tree: tree, errs: map[string]error{}, ahead: sentAhead}
 }
 
-// job is what the child gets to begin with: where it starts is in there already, if it can be listed.
+// job is what the child gets to begin with: what it asks for first, if it is there.
 func (h *host) job(j job) (job, [][]byte) {
-	dir := path.Clean(j.Dir)
-	if i, err := fs.Stat(h.tree, dir); err != nil || !i.IsDir() {
+	a, parts := h.answer(message{Op: opStat, Name: path.Clean(j.Dir)})
+	if !a.Listed {
 		return j, nil
 	}
-	entries, err := fs.ReadDir(h.tree, dir)
-	if err != nil {
-		return j, nil
-	}
-	var parts [][]byte
-	j.Listed = true
-	j.Ahead.Infos, parts = h.list(dir, entries)
+	j.Ahead = a
 	return j, parts
 }
 
@@ -47,8 +41,7 @@ func (h *host) answer(m message) (answer, [][]byte) {
 	case opStat:
 		var i fs.FileInfo
 		if i, err = fs.Stat(h.tree, m.Name); err == nil {
-			a.Infos = []info{{Base: i.Name(), Bytes: i.Size(), Kind: i.Mode()}}
-			parts = h.send(nil, m.Name, &a.Infos[0])
+			a, parts = h.stat(m.Name, i)
 		}
 	case opRead:
 		var content []byte
@@ -57,7 +50,7 @@ func (h *host) answer(m message) (answer, [][]byte) {
 	case opList:
 		var entries []fs.DirEntry
 		if entries, err = fs.ReadDir(h.tree, m.Name); err == nil {
-			a.Infos, parts = h.list(m.Name, entries)
+			a, parts = h.list(m.Name, entries)
 		}
 	default:
 		err = errors.ErrUnsupported
@@ -72,9 +65,21 @@ func (h *host) answer(m message) (answer, [][]byte) {
 	return a, parts
 }
 
+// stat answers with what is asked for next, too: a file's content, a directory's list.
+func (h *host) stat(name string, i fs.FileInfo) (answer, [][]byte) {
+	if i.IsDir() {
+		if entries, err := fs.ReadDir(h.tree, name); err == nil {
+			return h.list(name, entries)
+		}
+	}
+	told := info{Base: i.Name(), Bytes: i.Size(), Kind: i.Mode()}
+	parts := h.send(nil, name, &told)
+	return answer{Infos: []info{told}}, parts
+}
+
 // list is a directory's entries, and the content of those that a build of it is sure to read next. What else a
 // kustomization uses is sent when it is asked whether it is there: the tree may keep account of what is read.
-func (h *host) list(dir string, entries []fs.DirEntry) ([]info, [][]byte) {
+func (h *host) list(dir string, entries []fs.DirEntry) (answer, [][]byte) {
 	isKustomization := func(e fs.DirEntry) bool { return slices.Contains(kustomizationNames, e.Name()) }
 	next := isObjects
 	if slices.ContainsFunc(entries, isKustomization) {
@@ -96,7 +101,7 @@ func (h *host) list(dir string, entries []fs.DirEntry) ([]info, [][]byte) {
 			}
 		}
 	}
-	return infos, parts
+	return answer{Infos: infos, Listed: true}, parts
 }
 
 // send adds the content of a small file to an answer. One that cannot be read is left to be asked for.

@@ -16,8 +16,8 @@ import (
 // builds do. It has as many of them as there are builds at once, and none when there was no build for a while. Each
 // build has its own time, and nothing of one is seen in another.
 //
-// A child has no second chance: it is replaced after it was killed or ended, when it holds much more memory than a build
-// of a few objects leaves, and after some hundred builds.
+// A child has no second chance: it is replaced after it was killed or ended, when it holds a quarter of the memory that
+// it may have, and after some hundred builds.
 type Pool struct {
 	Process Process
 	Idle    time.Duration // after which a child without work is ended; 15 s if zero
@@ -73,7 +73,7 @@ func (p *Pool) take() *child {
 // give puts a child to rest, or to its end.
 func (p *Pool) give(c *child, process Process) {
 	p.mu.Lock()
-	if c.ended || p.closed || c.jobs >= enoughJobs || c.held > process.Memory/8 {
+	if c.ended || p.closed || c.jobs >= enoughJobs || c.held > process.Memory/4 {
 		p.mu.Unlock()
 		c.end()
 		return

@@ -177,7 +177,9 @@ func TestAChildThatHasGrownIsReplaced(t *testing.T) {
 		t.Skip("the race detector's own memory is over any limit")
 	}
 	pool, started := counted(t)
-	builds(t, pool, configMapsOf1KiB(5000, true), "")
+	pool.Process.Limits = render.Limits{Bytes: 1 << 30, ObjectBytes: 1 << 30}
+	big := configMap("big") + "data:\n  k: " + strings.Repeat("x", 20<<20) + "\n"
+	builds(t, pool, fstest.MapFS{"a.yaml": {Data: []byte(big)}}, "")
 	builds(t, pool, plainApp(), "base")
 	builds(t, pool, plainApp(), "base")
 	if pids := started(); len(pids) != 2 {

@@ -22,7 +22,7 @@ type remoteTree struct {
 func newRemoteTree(parent *pipe, j job, body []byte) *remoteTree {
 	t := &remoteTree{parent: parent, infos: map[string]info{}, lists: map[string][]fs.DirEntry{}, contents: map[string][]byte{}}
 	t.received(body)
-	if j.Listed {
+	if j.Ahead.Listed {
 		t.listed(path.Clean(j.Dir), j.Ahead, body)
 	}
 	return t
@@ -54,12 +54,15 @@ func (t *remoteTree) ask(op operation, name string) (answer, []byte, error) {
 
 // received counts. Collecting garbage is half of the work of a small build, which gets by with less of it.
 func (t *remoteTree) received(body []byte) {
-	const small = 1 << 20
-	if t.bytes <= small && t.bytes+len(body) > small {
+	before := t.big()
+	t.bytes += len(body)
+	if t.big() && !before {
 		debug.SetGCPercent(carefulGC)
 	}
-	t.bytes += len(body)
 }
+
+// big tells a tree that leaves much garbage.
+func (t *remoteTree) big() bool { return t.bytes > 1<<20 }
 
 func missing(op operation, name string) error {
 	return &fs.PathError{Op: string(op), Path: name, Err: fs.ErrNotExist}
@@ -117,6 +120,10 @@ func (t *remoteTree) Stat(name string) (fs.FileInfo, error) {
 	a, body, err := t.ask(opStat, name)
 	if err != nil {
 		return nil, err
+	}
+	if a.Listed {
+		t.listed(name, a, body)
+		return t.infos[name], nil
 	}
 	if t.infos[name] = a.Infos[0]; a.Infos[0].Sent {
 		t.contents[name] = body

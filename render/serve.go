@@ -65,7 +65,14 @@ func serve(parent *pipe, j job, body []byte) error {
 	if err := parent.send(message{Result: &r}); err != nil {
 		return err
 	}
-	return parent.flush()
+	if err := parent.flush(); err != nil {
+		return err
+	}
+	if tree.big() { // the child may rest now, and the parent need the memory
+		*tree = remoteTree{}
+		debug.FreeOSMemory()
+	}
+	return nil
 }
 
 // held is how much memory this process has from the kernel, in bytes, as far as the Go runtime knows.

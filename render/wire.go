@@ -19,9 +19,8 @@ import (
 type job struct {
 	Dir    string
 	Limits Limits
-	Memory int64 // bytes; those of the first job hold
-	Listed bool  // Ahead is Dir's list, so that the child need not ask for it
-	Ahead  answer
+	Memory int64  // bytes; those of the first job hold
+	Ahead  answer // is Dir's list, so that the child need not ask for it; empty if there is none
 }
 
 // message is all that the child says: a question, an object, or the result.
@@ -43,7 +42,8 @@ const (
 // answer holds what the operation gives, or why not. The body is the content of what was read, or of those files in
 // Infos that are Sent, one after the other.
 type answer struct {
-	Infos   []info `json:",omitempty"` // the one of stat, or a directory's
+	Infos   []info `json:",omitempty"` // a directory's if it is Listed, else the one of stat
+	Listed  bool   `json:",omitempty"` // stat of a directory gives its list
 	Missing bool   `json:",omitempty"` // there is no such file
 	Err     string `json:",omitempty"`
 }
