@@ -26,6 +26,7 @@ type passes struct {
 	flags    agentFlags
 
 	sightings sightings
+	burst     burst
 
 	mu      gosync.Mutex
 	syncers map[types.NamespacedName]*syncer
@@ -58,6 +59,7 @@ func newPasses(c *cluster.Cluster, renderer *renderer, flags agentFlags, images 
 
 // Pass implements [cluster.Passes].
 func (p *passes) Pass(ctx context.Context, s *v1alpha1.Sync, first bool) cluster.Report {
+	defer p.burst.pass()()
 	carrier, err := p.syncerFor(s)
 	if err != nil {
 		return cluster.Report{Status: s.Status, Events: []cluster.Note{{Type: corev1.EventTypeWarning, Reason: "Error", Message: err.Error()}}, Next: time.Minute}
