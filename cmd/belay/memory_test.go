@@ -1,6 +1,7 @@
 package main
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -8,18 +9,18 @@ import (
 
 func TestMemoryIsGivenBackOnceABurstIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		allocated, freed := uint64(0), 0
-		b := &burst{free: func() { freed++ }, allocated: func() uint64 { return allocated }}
-		wait := func(d time.Duration, want int, when string) {
+		var allocated, freed atomic.Uint64
+		b := &burst{free: func() { freed.Add(1) }, allocated: allocated.Load}
+		wait := func(d time.Duration, want uint64, when string) {
 			t.Helper()
 			time.Sleep(d)
 			synctest.Wait()
-			if freed != want {
-				t.Errorf("%s: given back %d times, not %d", when, freed, want)
+			if got := freed.Load(); got != want {
+				t.Errorf("%s: given back %d times, not %d", when, got, want)
 			}
 		}
 		first, second := b.pass(), b.pass()
-		allocated = worthwhile
+		allocated.Add(worthwhile)
 		first()
 		wait(time.Hour, 0, "while a pass runs")
 		second()
@@ -29,7 +30,7 @@ func TestMemoryIsGivenBackOnceABurstIsOver(t *testing.T) {
 		wait(time.Second, 1, "after a quiet time")
 		b.pass()()
 		wait(time.Hour, 1, "after a pass at rest")
-		allocated += worthwhile
+		allocated.Add(worthwhile)
 		b.pass()()
 		wait(quietFor, 2, "after another burst")
 	})
