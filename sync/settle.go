@@ -182,6 +182,7 @@ func (s *Syncer) hope(ctx context.Context, want Want, state State, out *Outcome)
 // be pruned before is tried again.
 func (s *Syncer) rest(ctx context.Context, want Want, state State, out *Outcome) (Verdict, error) {
 	verdict, record := Verdict{Decision: Open}, *state.Running()
+	s.memory.course = course{} // what is at rest is judged by nothing that was, and there may be thousands of objects
 	if err := s.correct(ctx, want, record, out); err != nil {
 		return verdict, err
 	}

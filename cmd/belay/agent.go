@@ -53,6 +53,7 @@ func newAgent(flags *genericclioptions.ConfigFlags) *cobra.Command {
 			defer renderer.close()
 			logger := a.logger()
 			klog.SetLogger(logger)
+			lean()
 			if err := serveProfiles(cmd.Context(), a.pprof); err != nil {
 				return err
 			}

@@ -24,6 +24,7 @@ type passes struct {
 	flags    agentFlags
 
 	sources *sources
+	burst   burst
 
 	mu      gosync.Mutex
 	syncers map[types.NamespacedName]*syncer
@@ -63,6 +64,7 @@ func (p *passes) Start(ctx context.Context) error { return p.sources.Start(ctx) 
 
 // Pass implements [cluster.Passes].
 func (p *passes) Pass(ctx context.Context, s *v1alpha1.Sync, first bool) cluster.Report {
+	defer p.burst.pass()()
 	carrier, err := p.syncerFor(s)
 	if err != nil {
 		return cluster.Report{Status: s.Status, Events: []cluster.Note{{Type: corev1.EventTypeWarning, Reason: "Error", Message: err.Error()}}, Next: time.Minute}
