@@ -207,9 +207,15 @@ func applyOf(namespace, sync, collection, text string) (write, error) {
 	}, err
 }
 
-// syncObject is a Sync of a path in a repository.
-const syncObject = `{"apiVersion":"belay.dev/v1alpha1","kind":"Sync","metadata":{"name":%q,"namespace":%q},"spec":{
-	"source":{"url":%q,"path":%q,"interval":"1m"},"images":{"resolve":"Never"},"health":{"timeout":"5m","stableFor":"0s"}}}`
+// syncFormat is a Sync of a path in a repository.
+const syncFormat = `{"apiVersion":"belay.dev/v1alpha1","kind":"Sync","metadata":{"name":%q,"namespace":%q},"spec":{
+	"source":{"url":%q,"path":%q,"interval":%q},"images":{"resolve":"Never"},"health":{"timeout":"5m","stableFor":"0s"}}}`
+
+// syncOf is the Sync of that name, of a path in a repository.
+func (o options) syncOf(key, url, path string) string {
+	namespace, name, _ := strings.Cut(key, "/")
+	return fmt.Sprintf(syncFormat, name, namespace, url, path, o.interval)
+}
 
 // createSyncs makes the namespaces, and a Sync for each app.
 func (t *target) createSyncs(ctx context.Context, all []app, url string) error {
@@ -217,8 +223,7 @@ func (t *target) createSyncs(ctx context.Context, all []app, url string) error {
 		return err
 	}
 	for _, a := range all {
-		text := fmt.Sprintf(syncObject, a.name(), a.namespace, url, a.path())
-		if err := t.admin.create(ctx, syncsPath(a.namespace), text); err != nil {
+		if err := t.admin.create(ctx, syncsPath(a.namespace), t.syncOf(a.key(), url, a.path())); err != nil {
 			return err
 		}
 	}

@@ -23,7 +23,7 @@ type Machine struct {
 	Date       time.Time `json:"date"`
 }
 
-// describe asks this machine and the programs. Kubernetes' version is asked for when a cluster is there.
+// describe asks this machine and the programs. Kubernetes' version is known when a cluster is there.
 func describe(ctx context.Context, o options) (Machine, error) {
 	m := Machine{Cores: runtime.NumCPU(), Go: runtime.Version(), Date: time.Now().UTC().Truncate(time.Second)}
 	for _, each := range []struct {

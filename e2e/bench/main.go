@@ -22,6 +22,8 @@ type options struct {
 	only           *regexp.Regexp
 	short          bool
 	steady         time.Duration // how long rest is watched
+	interval       time.Duration // source.interval of each Sync
+	kubernetes     *string       // is told the API server's version
 	tries          int           // of what is done again and again: a change of one app, a drift
 	repeats        int           // of floor and belay; 0 is a few where they are short
 	inFlight       int           // requests of the floor side by side
@@ -50,7 +52,7 @@ func main() {
 
 // parse reads the command line.
 func parse(args []string) (options, error) {
-	o := options{only: regexp.MustCompile("")}
+	o := options{only: regexp.MustCompile(""), interval: time.Minute, kubernetes: new(string)}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.StringVar(&o.belay, "belay", "bin/belay", "the `program` to measure")
 	f.StringVar(&o.cluster, "cluster", "bin/belay-cluster", "the `program` that starts a cluster")
@@ -87,6 +89,7 @@ func (o options) withDefaults() options {
 	apps, configMaps := []int{1, 100, 500, 1000}, []int{1000, 5000}
 	if o.short {
 		apps, configMaps = []int{100}, []int{500}
+		o.interval = 20 * time.Second // so that there is a poll in half a minute of rest
 		o.steady, o.tries, o.repeats = min(o.steady, 30*time.Second), min(o.tries, 5), max(o.repeats, 1)
 	}
 	if o.apps == nil {

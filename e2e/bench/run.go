@@ -45,10 +45,16 @@ func names() []string {
 // run runs the scenarios that are chosen, and tells what came of them. What fails is told, and the others are run all the
 // same.
 func run(ctx context.Context, o options) error {
-	report, err := prepare(ctx, o)
+	if o.profiles != "" {
+		if err := os.MkdirAll(o.profiles, 0o755); err != nil {
+			return err
+		}
+	}
+	machine, err := describe(ctx, o)
 	if err != nil {
 		return err
 	}
+	report := Report{Machine: machine}
 	var failed []error
 	for _, s := range scenarios {
 		if !o.only.MatchString(s.name) || o.short && !s.short || ctx.Err() != nil {
@@ -61,6 +67,7 @@ func run(ctx context.Context, o options) error {
 		}
 		fmt.Fprintf(os.Stderr, "bench: %s took %.0f s\n", s.name, time.Since(began).Seconds())
 	}
+	report.Machine.Kubernetes = *o.kubernetes
 	report.Verdicts = reach(report.Results, goals)
 	if err := tell(report, o); err != nil {
 		return err
@@ -69,30 +76,6 @@ func run(ctx context.Context, o options) error {
 		failed = append(failed, unmet(report.Verdicts)...)
 	}
 	return errors.Join(failed...)
-}
-
-// prepare looks at the machine, and has the API server say its version.
-func prepare(ctx context.Context, o options) (Report, error) {
-	if o.profiles != "" {
-		if err := os.MkdirAll(o.profiles, 0o755); err != nil {
-			return Report{}, err
-		}
-	}
-	machine, err := describe(ctx, o)
-	if err != nil {
-		return Report{}, err
-	}
-	t, err := startTarget(ctx, o)
-	if err != nil {
-		return Report{}, err
-	}
-	defer t.stop()
-	var version struct{ GitVersion string }
-	if err := t.admin.get(ctx, "/version", &version); err != nil {
-		return Report{}, err
-	}
-	machine.Kubernetes = version.GitVersion
-	return Report{Machine: machine}, nil
 }
 
 // tell prints the tables, and writes the files that are asked for.

@@ -55,7 +55,7 @@ func (s *manyConfigMaps) floorAlone(ctx context.Context) error {
 	if err := s.createNamespaces(ctx, all); err != nil {
 		return err
 	}
-	if err := s.admin.create(ctx, syncsPath(c.namespace), fmt.Sprintf(syncObject, "settings", c.namespace, "https://git.example.com/none", "")); err != nil {
+	if err := s.admin.create(ctx, syncsPath(c.namespace), s.syncOf(c.namespace+"/settings", "https://git.example.com/none", "")); err != nil {
 		return err
 	}
 	loads, err := c.loads()
@@ -106,7 +106,7 @@ func (s *manyConfigMaps) belayAlone(ctx context.Context) (err error) {
 func (s *manyConfigMaps) firstApply(ctx context.Context, run running) error {
 	r := &Result{Scenario: "configmaps", Step: "first apply", N: s.n}
 	r.Notes = []string{fmt.Sprintf("1 KiB each of generated settings, which gzip makes %.1f times smaller", s.compressed())}
-	text := fmt.Sprintf(syncObject, "settings", s.namespace, s.repository.url, "settings")
+	text := s.syncOf(settingsKey, s.repository.url, "settings")
 	err := run.step(ctx, r, 1, func(int) (float64, error) { return run.deploy(ctx, settingsKey, text, 15*time.Minute) })
 	s.results.put(r)
 	return err

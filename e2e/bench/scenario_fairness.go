@@ -89,7 +89,7 @@ func (f *fairness) prepare(ctx context.Context) (err error) {
 func (f *fairness) deployNext(ctx context.Context) (float64, error) {
 	a := f.small[f.next]
 	f.next++
-	return f.deploy(ctx, a.key(), fmt.Sprintf(syncObject, a.name(), a.namespace, f.repository.url, a.path()), soon)
+	return f.deploy(ctx, a.key(), f.syncOf(a.key(), f.repository.url, a.path()), soon)
 }
 
 // alone is with nothing else to do.
@@ -119,7 +119,7 @@ func (f *fairness) besideLarge(ctx context.Context) error {
 		return err
 	}
 	large := f.syncs.expect([]string{"large/settings"}, kept(""))
-	if err := f.admin.create(ctx, syncsPath(c.namespace), fmt.Sprintf(syncObject, "settings", c.namespace, repository.url, "settings")); err != nil {
+	if err := f.admin.create(ctx, syncsPath(c.namespace), f.syncOf(c.namespace+"/settings", repository.url, "settings")); err != nil {
 		return err
 	}
 	one := &Result{Scenario: "fairness", Step: "small Sync beside one of 5,000 objects", N: largeObjects}
@@ -163,7 +163,7 @@ func (f *fairness) besideFailing(ctx context.Context) error {
 	for i, a := range all {
 		how := ailing[i%len(ailing)]
 		waits = append(waits, f.syncs.expect([]string{a.key()}, how.failed))
-		text := how.sync(fmt.Sprintf(syncObject, a.name(), a.namespace, repository.url, a.path()))
+		text := how.sync(f.syncOf(a.key(), repository.url, a.path()))
 		if err := f.admin.create(ctx, syncsPath(a.namespace), text); err != nil {
 			return err
 		}

@@ -29,7 +29,7 @@ func refsScenario(ctx context.Context, o options, r *Results) error {
 		if err := run.createNamespaces(ctx, []app{a}); err != nil {
 			return err
 		}
-		if _, err := run.deploy(ctx, a.key(), fmt.Sprintf(syncObject, a.name(), a.namespace, repository.url, a.path()), soon); err != nil {
+		if _, err := run.deploy(ctx, a.key(), run.syncOf(a.key(), repository.url, a.path()), soon); err != nil {
 			return err
 		}
 		if err := run.settle(ctx); err != nil {

@@ -95,6 +95,11 @@ func (t *target) prepare(ctx context.Context) error {
 	if t.admin, err = adminOf(t.Kubeconfig); err != nil {
 		return err
 	}
+	var version struct{ GitVersion string }
+	if err := t.admin.get(ctx, "/version", &version); err != nil {
+		return err
+	}
+	*t.kubernetes = version.GitVersion
 	if err := t.admin.create(ctx, "/api/v1/namespaces", `{"metadata":{"name":"`+namespace+`"}}`); err != nil {
 		return err
 	}
