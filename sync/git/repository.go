@@ -156,6 +156,9 @@ func (r *Repository) Unchanged(ctx context.Context, reads *Reads, hash string) (
 
 // snapshot is a commit's tree, for all that read it.
 func (r *Repository) snapshot(ctx context.Context, hash string) (*snapshot, error) {
+	if known := r.snapshots.known(hash, r.shelf); known != nil {
+		return known, nil
+	}
 	commit, made, err := r.ensure(ctx, hash)
 	if err != nil {
 		return nil, err

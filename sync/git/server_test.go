@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	gosync "sync"
 	"testing"
 
 	"github.com/belay-gitops/belay/sync/git"
@@ -84,6 +85,7 @@ type server struct {
 	user     string
 	password string
 
+	mu          gosync.Mutex // of what it counts
 	requests    []string
 	connections map[string]bool // by the client's address
 	received    int64           // bytes of requests
@@ -106,9 +108,11 @@ func serve(t *testing.T, s source) *server {
 		Stderr: io.Discard,
 	}
 	server.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		server.mu.Lock()
 		server.requests = append(server.requests, req.Method+" "+req.URL.Path)
 		server.connections[req.RemoteAddr] = true
 		server.received += max(req.ContentLength, 0)
+		server.mu.Unlock()
 		if user, password, _ := req.BasicAuth(); user != server.user || password != server.password {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
@@ -117,7 +121,7 @@ func serve(t *testing.T, s source) *server {
 		if version := req.Header.Get("Git-Protocol"); version != "" && !server.version1 {
 			handler.Env = append(handler.Env[:len(handler.Env):len(handler.Env)], "GIT_PROTOCOL="+version)
 		}
-		handler.ServeHTTP(&countingWriter{w, &server.sent}, req)
+		handler.ServeHTTP(&countingWriter{w, server}, req)
 	}))
 	t.Cleanup(server.Close)
 	return server
@@ -125,11 +129,13 @@ func serve(t *testing.T, s source) *server {
 
 type countingWriter struct {
 	http.ResponseWriter
-	n *int64
+	*server
 }
 
 func (w *countingWriter) Write(p []byte) (int, error) {
-	*w.n += int64(len(p))
+	w.mu.Lock()
+	w.sent += int64(len(p))
+	w.mu.Unlock()
 	return w.ResponseWriter.Write(p)
 }
 

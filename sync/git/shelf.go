@@ -55,6 +55,13 @@ func (s *shelf) discard() error {
 	return discardStore(s.dir)
 }
 
+// state is how often the store was made anew, and whether it has shown no damage.
+func (s *shelf) state() (made int, sound bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.made, s.store == nil || !s.store.damaged
+}
+
 // find reads a commit that is here whole, and tells when the store was made that
 // has it. Where there is none it is nil without an error; crowded says that the
 // store should be made anew before anything is fetched.

@@ -74,6 +74,19 @@ type recent struct {
 	*snapshot
 }
 
+// known is a commit's snapshot of the store that is there and sound; nil if there is none.
+func (s *snapshots) known(commit string, from *shelf) *snapshot {
+	made, sound := from.state()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, known := range s.recent {
+		if sound && known.commit.String() == commit && known.made == made {
+			return known.snapshot
+		}
+	}
+	return nil
+}
+
 // of is a commit's snapshot, which is made if there is none, or one of a store
 // that was thrown away since.
 func (s *snapshots) of(commit plumbing.Hash, fresh *snapshot) *snapshot {

@@ -47,7 +47,7 @@ type Status struct {
 	LastHandledRollbackAt string `json:"lastHandledRollbackAt,omitempty"`
 	// +optional
 	Phase Phase `json:"phase,omitempty"`
-	// Wanted is the commit that Git asks for.
+	// Wanted is the commit that Git asks for: the newest of its ref that changed something of what this Sync reads.
 	// +optional
 	Wanted *Wanted `json:"wanted,omitempty"`
 	// Deployed is the release that runs.
