@@ -141,6 +141,7 @@ func (s *manyApps) rest(ctx context.Context) error {
 	r.Figures = map[string]float64{
 		cpuFigure:                   100 * r.Belay.CPU / s.steady.Seconds(),
 		pollsFigure:                 float64(r.Belay.GitPolls) / s.steady.Minutes(),
+		intervalFigure:              s.interval.Seconds(),
 		"bytes from Git per minute": float64(r.Belay.GitBytes) / s.steady.Minutes(),
 	}
 	s.results.put(r)

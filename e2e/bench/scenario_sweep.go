@@ -7,14 +7,14 @@ import (
 
 // sweepScenario looks for the number of requests in flight at which the floor is fastest, with first deploys of 100 Syncs.
 func sweepScenario(ctx context.Context, o options, r *Results) error {
-	const n, rounds = 100, 3
+	const n, rounds = 100, 2
 	t, err := startTarget(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer t.stop()
 	for round := range rounds {
-		for _, inFlight := range []int{4, 8, 16, 32, 64} {
+		for _, inFlight := range []int{8, 16, 32, 64} {
 			for _, http1 := range []bool{false, true} {
 				all := apps(n, fmt.Sprintf("sweep-%d-%d-%t", round, inFlight, http1))
 				one := &Result{Scenario: "sweep", Step: fmt.Sprintf("%d in flight, HTTP/2", inFlight), N: n}
