@@ -32,6 +32,7 @@ type playedAPI struct {
 	watchers map[chan playedEvent]string // and what they watch
 	asked    map[string]int              // "list", "watch", "get", "try", "apply"
 	loses    bool                        // the answers to what it applies
+	mute     bool                        // it tells watches nothing
 }
 
 type playedEvent struct {
@@ -262,7 +263,7 @@ func (a *playedAPI) put(path string, u *unstructured.Unstructured) {
 
 func (a *playedAPI) tell(what, path string, u *unstructured.Unstructured) {
 	for events, list := range a.watchers {
-		if isWatched(list, path) {
+		if !a.mute && isWatched(list, path) {
 			events <- playedEvent{what, u}
 		}
 	}

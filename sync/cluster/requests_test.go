@@ -160,6 +160,54 @@ func TestAWriteWithoutAnAnswerIsNotForgotten(t *testing.T) {
 	}
 }
 
+// What a watch that is behind takes for belay's own last write is looked at before something else is written over it.
+func TestAReleaseOverWhatTheWatchesHaveNotSeen(t *testing.T) {
+	first, second := shopSet(t, "cart", 10, "1"), shopSet(t, "cart", 10, "2")
+	const changed = "/api/v1/namespaces/shop/configmaps/cart-0"
+	for _, test := range []struct {
+		name   string
+		happen func(u *unstructured.Unstructured)
+		want   map[string]int
+	}{
+		{"people have said that it is not to be changed", func(u *unstructured.Unstructured) {
+			u.SetAnnotations(map[string]string{manifests.AnnotationReconcile: "disabled"})
+		}, map[string]int{"try": 1, "get": 1}},
+		{"it has got another owner", func(u *unstructured.Unstructured) {
+			u.SetUID("another")
+			u.SetLabels(map[string]string{manifests.LabelSync: "other", manifests.LabelNamespace: "team"})
+		}, nil},
+		{"a status has changed", func(u *unstructured.Unstructured) { u.Object["status"] = map[string]any{} },
+			map[string]int{"try": 2, "get": 1, "apply": 1}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			api, c := play(t)
+			o := shopOn(t, c, v1alpha1.Spec{})
+			released(t, api, o, first)
+			api.mu.Lock()
+			api.mute = true
+			api.mu.Unlock()
+			api.edit(changed, test.happen)
+			api.requests()
+			changes, err := o.Differing(t.Context(), second, false)
+			if test.want == nil {
+				if err == nil {
+					t.Fatal("no error")
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := o.Apply(t.Context(), changes.Objects, false); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, api.requests()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 // A restart knows nothing: the watches tell most, and what they keep the metadata of is listed.
 func TestWhatAnotherAgentAsks(t *testing.T) {
 	objects := shopSet(t, "cart", 10, "1")
