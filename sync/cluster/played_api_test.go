@@ -235,6 +235,7 @@ func appliedTo(before *unstructured.Unstructured, content map[string]any) *unstr
 	if before != nil {
 		now.SetUID(before.GetUID())
 		now.SetResourceVersion(before.GetResourceVersion())
+		now.SetGeneration(before.GetGeneration())
 		if status, ok := before.Object["status"]; ok {
 			now.Object["status"] = status
 		}

@@ -88,6 +88,17 @@ func TestWhatAReleaseAsks(t *testing.T) {
 			})
 			return o
 		}, first, map[string]int{"try": 1, "apply": 1}},
+		{"a field was changed under belay's own name", func(api *playedAPI, o *Objects) *Objects {
+			api.edit(deployment, func(u *unstructured.Unstructured) {
+				_ = unstructured.SetNestedField(u.Object, true, "spec", "paused")
+				u.SetGeneration(u.GetGeneration() + 1)
+			})
+			return o
+		}, first, map[string]int{"try": 1, "apply": 1}},
+		{"a field that belay does not hold was changed", func(api *playedAPI, o *Objects) *Objects {
+			api.edit(service, func(u *unstructured.Unstructured) { u.SetGeneration(u.GetGeneration() + 1) })
+			return o
+		}, first, map[string]int{"try": 1}},
 		{"the metadata of what was changed is all that is watched", func(api *playedAPI, o *Objects) *Objects {
 			api.edit(some, func(u *unstructured.Unstructured) {
 				_ = unstructured.SetNestedField(u.Object, "x", "data", "a")
