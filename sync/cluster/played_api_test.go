@@ -32,6 +32,7 @@ type playedAPI struct {
 	watchers map[chan playedEvent]string // and what they watch
 	asked    map[string]int              // "list", "watch", "get", "try", "apply"
 	loses    bool                        // the answers to what it applies
+	mute     bool                        // it tells watches nothing
 }
 
 type playedEvent struct {
@@ -234,6 +235,7 @@ func appliedTo(before *unstructured.Unstructured, content map[string]any) *unstr
 	if before != nil {
 		now.SetUID(before.GetUID())
 		now.SetResourceVersion(before.GetResourceVersion())
+		now.SetGeneration(before.GetGeneration())
 		if status, ok := before.Object["status"]; ok {
 			now.Object["status"] = status
 		}
@@ -262,7 +264,7 @@ func (a *playedAPI) put(path string, u *unstructured.Unstructured) {
 
 func (a *playedAPI) tell(what, path string, u *unstructured.Unstructured) {
 	for events, list := range a.watchers {
-		if isWatched(list, path) {
+		if !a.mute && isWatched(list, path) {
 			events <- playedEvent{what, u}
 		}
 	}

@@ -3,6 +3,7 @@ package cluster
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,10 +32,12 @@ func wantedDigest(content []byte, account string, pointers []string, targeted bo
 }
 
 // marks is a digest of what tells an object that somebody has meddled with: which one it is, whose it is, and which fields
-// are held by belay and by people's hands. Whoever changes a value that belay applied takes its field.
+// are held by belay and by people's hands. Whoever changes a value that belay applied takes its field, but for those who
+// write under belay's own name and for admission that changes what others write: a kind that has a generation shows those.
 func marks(object metav1.Object) digest {
 	owner := ownerOf(object.GetLabels())
-	sum := sha256.Sum256([]byte(string(object.GetUID()) + "\n" + owner.String() + "\n" + watchedFields(object)))
+	text := fmt.Sprintf("%s\n%s\n%d\n%s", object.GetUID(), owner, object.GetGeneration(), watchedFields(object))
+	sum := sha256.Sum256([]byte(text))
 	return digest(sum[:16])
 }
 

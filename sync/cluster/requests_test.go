@@ -88,6 +88,17 @@ func TestWhatAReleaseAsks(t *testing.T) {
 			})
 			return o
 		}, first, map[string]int{"try": 1, "apply": 1}},
+		{"a field was changed under belay's own name", func(api *playedAPI, o *Objects) *Objects {
+			api.edit(deployment, func(u *unstructured.Unstructured) {
+				_ = unstructured.SetNestedField(u.Object, true, "spec", "paused")
+				u.SetGeneration(u.GetGeneration() + 1)
+			})
+			return o
+		}, first, map[string]int{"try": 1, "apply": 1}},
+		{"a field that belay does not hold was changed", func(api *playedAPI, o *Objects) *Objects {
+			api.edit(service, func(u *unstructured.Unstructured) { u.SetGeneration(u.GetGeneration() + 1) })
+			return o
+		}, first, map[string]int{"try": 1}},
 		{"the metadata of what was changed is all that is watched", func(api *playedAPI, o *Objects) *Objects {
 			api.edit(some, func(u *unstructured.Unstructured) {
 				_ = unstructured.SetNestedField(u.Object, "x", "data", "a")
@@ -157,6 +168,54 @@ func TestAWriteWithoutAnAnswerIsNotForgotten(t *testing.T) {
 	api.seenBy(t, c, second.IDs())
 	if diff := cmp.Diff(map[string]int{"get": 1, "try": 1, "apply": 1}, released(t, api, o, first)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What a watch that is behind takes for belay's own last write is looked at before something else is written over it.
+func TestAReleaseOverWhatTheWatchesHaveNotSeen(t *testing.T) {
+	first, second := shopSet(t, "cart", 10, "1"), shopSet(t, "cart", 10, "2")
+	const changed = "/api/v1/namespaces/shop/configmaps/cart-0"
+	for _, test := range []struct {
+		name   string
+		happen func(u *unstructured.Unstructured)
+		want   map[string]int
+	}{
+		{"people have said that it is not to be changed", func(u *unstructured.Unstructured) {
+			u.SetAnnotations(map[string]string{manifests.AnnotationReconcile: "disabled"})
+		}, map[string]int{"try": 1, "get": 1}},
+		{"it has got another owner", func(u *unstructured.Unstructured) {
+			u.SetUID("another")
+			u.SetLabels(map[string]string{manifests.LabelSync: "other", manifests.LabelNamespace: "team"})
+		}, nil},
+		{"a status has changed", func(u *unstructured.Unstructured) { u.Object["status"] = map[string]any{} },
+			map[string]int{"try": 2, "get": 1, "apply": 1}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			api, c := play(t)
+			o := shopOn(t, c, v1alpha1.Spec{})
+			released(t, api, o, first)
+			api.mu.Lock()
+			api.mute = true
+			api.mu.Unlock()
+			api.edit(changed, test.happen)
+			api.requests()
+			changes, err := o.Differing(t.Context(), second, false)
+			if test.want == nil {
+				if err == nil {
+					t.Fatal("no error")
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := o.Apply(t.Context(), changes.Objects, false); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, api.requests()); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
 }
 

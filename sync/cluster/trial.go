@@ -140,8 +140,8 @@ func (t trial) rewritten(ctx context.Context, w write, seen client.Object) (outc
 		return result, nil
 	}
 	tried, contended, err := t.patch(ctx, w)
-	if err != nil {
-		return t.afresh(ctx, w) // what can be done about it is for those to say who have read it
+	if err != nil || tried.GetResourceVersion() != seen.GetResourceVersion() {
+		return t.afresh(ctx, w) // what can be done about it, or about what the watch is behind with, tells who reads it
 	}
 	result.contended = contended
 	result.entangle(w, tried)
