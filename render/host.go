@@ -12,15 +12,17 @@ type host struct {
 	tree  fs.FS
 	errs  map[string]error // of the tree by name, but for files that do not exist
 	ahead int64            // bytes that may still be sent unasked
+	files int              // that may be
 }
 
 const (
-	sentAhead     = 16 << 20  // bytes, in one job
-	sentAheadEach = 256 << 10 // bytes of a file; a bigger one is asked for
+	sentAhead      = 16 << 20  // bytes, in one job
+	sentAheadFiles = 10_000    // no build reads more, and nothing interrupts the reading of a huge directory
+	sentAheadEach  = 256 << 10 // bytes of a file; a bigger one is asked for
 )
 
 func newHost(tree fs.FS) *host {
-	return &host{tree: tree, errs: map[string]error{}, ahead: sentAhead}
+	return &host{tree: tree, errs: map[string]error{}, ahead: sentAhead, files: sentAheadFiles}
 }
 
 // job is what the child gets to begin with: what it asks for first, if it is there.
@@ -89,7 +91,7 @@ func (h *host) list(dir string, entries []fs.DirEntry) (answer, [][]byte) {
 	var parts [][]byte
 	for i, e := range entries {
 		infos[i] = info{Base: e.Name(), Kind: e.Type()}
-		if !next(e) {
+		if !next(e) || h.files <= 0 {
 			continue
 		}
 		if details, err := e.Info(); err == nil {
@@ -106,9 +108,10 @@ func (h *host) list(dir string, entries []fs.DirEntry) (answer, [][]byte) {
 
 // send adds the content of a small file to an answer. One that cannot be read is left to be asked for.
 func (h *host) send(parts [][]byte, name string, i *info) [][]byte {
-	if !i.Kind.IsRegular() || i.Bytes > min(sentAheadEach, h.ahead) {
+	if !i.Kind.IsRegular() || i.Bytes > min(sentAheadEach, h.ahead) || h.files <= 0 {
 		return parts
 	}
+	h.files--
 	content, err := fs.ReadFile(h.tree, name)
 	if err != nil {
 		return parts

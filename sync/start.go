@@ -68,6 +68,7 @@ func (s *Syncer) start(ctx context.Context, want Want, in input, release manifes
 	out.Events = append(out.Events, s.memory.started.tell()...) // of the one that this one supersedes
 	s.memory.started = started{release: release.Number, commit: release.Commit, objects: release.Objects.Len(), toWrite: len(differing), at: s.Clock()}
 	s.begin(release.Number, release.Ailing)
+	s.memory.written, s.memory.hooks = 0, hooking{} // of one of the same number, perhaps, that people went on without
 	if hasHooks(release, state) {
 		return nil // they come first
 	}

@@ -3,11 +3,13 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	gosync "sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -37,6 +39,7 @@ type told struct {
 	status *v1alpha1.Status // as it was written, or read before that
 	untold *v1alpha1.Status // a later one that is kept back; nil for none
 	since  time.Time        // since when one is
+	unsure bool             // a write has failed since, and may have come through all the same
 }
 
 // latest is the status that the next pass goes on from.
@@ -149,7 +152,7 @@ func (r *reconciler) tell(ctx context.Context, sync *v1alpha1.Sync, known told, 
 		r.recorder.Eventf(sync, nil, e.Type, e.Reason, "Sync", "%s", e.Message)
 	}
 	name := client.ObjectKeyFromObject(sync)
-	if saysTheSame(*known.status, report.Status) {
+	if !known.unsure && saysTheSame(*known.status, report.Status) {
 		if known.untold != nil {
 			known.untold = nil
 			r.told.Store(name, known)
@@ -167,7 +170,9 @@ func (r *reconciler) tell(ctx context.Context, sync *v1alpha1.Sync, known told, 
 	if ready := meta.FindStatusCondition(report.Status.Conditions, v1alpha1.Ready); ready != nil {
 		log.FromContext(ctx).Info("pass", "phase", report.Status.Phase, "ready", ready.Status, "reason", ready.Reason, "message", ready.Message)
 	}
-	if err := r.write(ctx, sync, *known.status, report.Status); err != nil {
+	if err := r.write(ctx, sync, known, report.Status); err != nil {
+		known.unsure = known.unsure || !isRefusal(err)
+		r.told.Store(name, known)
 		return 0, client.IgnoreNotFound(err)
 	}
 	r.told.Store(name, told{uid: sync.UID, status: &report.Status})
@@ -188,13 +193,25 @@ func saysTheSame(a, b v1alpha1.Status) bool {
 	return equality.Semantic.DeepEqual(a, b)
 }
 
-// write writes what of a status is another one. Neither is the rest of the Sync encoded for that, nor is it read back.
-func (r *reconciler) write(ctx context.Context, sync *v1alpha1.Sync, before, after v1alpha1.Status) error {
-	patch, err := client.MergeFrom(&v1alpha1.Sync{Status: before}).Data(&v1alpha1.Sync{Status: after})
+// write writes what of a status is another one, and all of it where it is not known what the API server has. Neither is the
+// rest of the Sync encoded for that, nor is it read back.
+func (r *reconciler) write(ctx context.Context, sync *v1alpha1.Sync, known told, after v1alpha1.Status) error {
+	kind := types.MergePatchType
+	patch, err := client.MergeFrom(&v1alpha1.Sync{Status: *known.status}).Data(&v1alpha1.Sync{Status: after})
+	if known.unsure {
+		kind = types.JSONPatchType // whose add replaces what is there
+		patch, err = json.Marshal([]any{map[string]any{"op": "add", "path": "/status", "value": after}})
+	}
 	if err != nil {
 		return err
 	}
-	return r.client.Status().Patch(ctx, nameOf(sync), client.RawPatch(types.MergePatchType, patch))
+	return r.client.Status().Patch(ctx, nameOf(sync), client.RawPatch(kind, patch))
+}
+
+// isRefusal tells an answer by which nothing was written for sure from one that is lost, or of a server that gave up on it.
+func isRefusal(err error) bool {
+	var answer apierrors.APIStatus
+	return errors.As(err, &answer) && answer.Status().Code/100 == 4
 }
 
 // nameOf names a Sync for a patch. The answer is its metadata only.

@@ -176,6 +176,28 @@ func TestAStatusThatCouldNotBeWrittenIsWrittenByTheNextPass(t *testing.T) {
 	}
 }
 
+func TestAStatusWhoseWriteIsNotAnsweredIsWrittenWholeByTheNextPass(t *testing.T) {
+	r, api, passes := reconcilerOn(t)
+	api.read.Finalizers = []string{v1alpha1.Finalizer}
+	api.read.Status = v1alpha1.Status{Phase: v1alpha1.Kept}
+	passes.report = Report{Status: v1alpha1.Status{Phase: v1alpha1.RollingBack, Held: &v1alpha1.Held{Commit: "c"}}}
+	api.code = http.StatusGatewayTimeout // it has come through, or not
+	if _, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: shop}); err == nil {
+		t.Error("no error")
+	}
+	api.code, api.patches = 0, nil
+	passes.report.Status = v1alpha1.Status{Phase: v1alpha1.Kept} // as it was before
+	r.call(t)
+	if diff := cmp.Diff([]string{`PATCH shop/status [{"op":"add","path":"/status","value":{"phase":"Kept"}}]`}, api.sent()); diff != "" {
+		t.Error(diff)
+	}
+	passes.report.Status.Phase = v1alpha1.RolledBack
+	r.call(t)
+	if diff := cmp.Diff([]string{`PATCH shop/status {"status":{"phase":"RolledBack"}}`}, api.sent()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestWhatAnAgentHasHandledHasReleasesToRead(t *testing.T) {
 	for name, change := range map[string]func(*v1alpha1.Sync){
 		"it has our finalizer": func(s *v1alpha1.Sync) { s.Finalizers = []string{v1alpha1.Finalizer} },
