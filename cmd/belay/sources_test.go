@@ -425,3 +425,60 @@ func TestTriesAreSpaced(t *testing.T) {
 		t.Errorf("after a success: %+v", got)
 	}
 }
+
+func TestASyncOfOneCommitIsAskedAgainWhereItsSecretWasMissing(t *testing.T) {
+	h := newGitHost(t)
+	h.commit(map[string]string{"a/app.yaml": "1"})
+	s, calls := newTestSources(t)
+	missing := true
+	s.secret = func(context.Context, types.NamespacedName) (map[string]string, error) {
+		if missing {
+			return nil, errors.New("there is no such Secret")
+		}
+		return map[string]string{}, nil
+	}
+	spec := h.spec()
+	spec.Ref.Commit, spec.SecretRef = "9f2c1e7000000000000000000000000000000000", &v1alpha1.LocalReference{Name: "git"}
+	a := &source{name: types.NamespacedName{Namespace: "shop", Name: "a"}, sources: s}
+	since := time.Now()
+	a.begin(spec)
+	if _, _, err := a.Head(t.Context(), since); err == nil {
+		t.Fatal("a Secret that is missing is there")
+	}
+	a.end(sync.Outcome{})
+	s.testPoll(t) // tells
+	calls.told()
+	if wait := a.remote.wait(time.Now(), time.Hour); wait > 2*time.Second {
+		t.Errorf("it is asked again in %s", wait)
+	}
+	missing = false
+	s.testPoll(t)
+	if got := calls.told(); !slices.Equal(got, []string{"a"}) {
+		t.Errorf("called: %v", got)
+	}
+	if head, _, err := a.Head(t.Context(), since); err != nil || head != spec.Ref.Commit {
+		t.Errorf("the head is %q, %v", head, err)
+	}
+}
+
+func TestAnIdleSyncOfOneCommitHasLookedWhenItIsAsked(t *testing.T) {
+	h := newGitHost(t)
+	h.commit(map[string]string{"a/app.yaml": "1"})
+	s, _ := newTestSources(t)
+	spec := h.spec()
+	spec.Ref.Commit = "9f2c1e7000000000000000000000000000000000"
+	a := &source{name: types.NamespacedName{Namespace: "shop", Name: "a"}, sources: s}
+	a.begin(spec)
+	head, _, err := a.Head(t.Context(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.end(sync.Outcome{Decided: true, Wanted: manifests.Commit{Hash: head}, Latest: head})
+	s.testPoll(t)
+	if rest := s.refresh([]types.NamespacedName{a.name}); len(rest) > 0 {
+		t.Fatalf("the rest is %v", rest)
+	}
+	if wait := a.remote.wait(time.Now(), time.Hour); wait > askedEvery {
+		t.Errorf("it is asked in %s", wait)
+	}
+}

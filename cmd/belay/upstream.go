@@ -72,12 +72,14 @@ func (u *upstream) wait(now time.Time, interval time.Duration) time.Duration {
 	switch {
 	case u.untold:
 		return 0
-	case a.begun.IsZero() || u.access.ref.Commit != "":
+	case a.begun.IsZero():
 		return time.Hour
 	case u.asked.After(a.begun):
 		return a.begun.Add(askedEvery).Sub(now)
 	case a.err != nil:
 		return a.until.Sub(now)
+	case u.access.ref.Commit != "": // it stays where it is
+		return time.Hour
 	}
 	return a.begun.Add(interval + time.Duration(interval.Seconds()*float64(a.jitter))).Sub(now)
 }
