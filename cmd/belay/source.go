@@ -38,6 +38,9 @@ func (s *source) begin(spec v1alpha1.Source) {
 	remote := s.sources.follow(s, spec)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.remote != remote || s.interval != spec.Interval.Duration {
+		s.sources.nudge() // it may be due sooner now
+	}
 	s.remote, s.interval, s.busy = remote, spec.Interval.Duration, true
 }
 

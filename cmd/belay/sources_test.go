@@ -482,3 +482,27 @@ func TestAnIdleSyncOfOneCommitHasLookedWhenItIsAsked(t *testing.T) {
 		t.Errorf("it is asked in %s", wait)
 	}
 }
+
+func TestAShorterIntervalCountsAtOnce(t *testing.T) {
+	h := newGitHost(t)
+	h.commit(map[string]string{"a/app.yaml": "1"})
+	s, _ := newTestSources(t)
+	spec := h.spec()
+	spec.Path = "a"
+	a := &source{name: types.NamespacedName{Namespace: "shop", Name: "a"}, sources: s}
+	a.testPass(t, spec, time.Now())
+	s.testPoll(t)
+	select {
+	case <-s.wake:
+	default:
+	}
+	a.testPass(t, spec, time.Time{})
+	if len(s.wake) > 0 {
+		t.Error("a pass like the one before has the remotes gone through")
+	}
+	spec.Interval.Duration = time.Minute
+	a.testPass(t, spec, time.Time{})
+	if len(s.wake) == 0 {
+		t.Error("nobody looks when the remote is to be asked next")
+	}
+}
