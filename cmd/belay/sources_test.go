@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +35,9 @@ type gitHost struct {
 
 	mu       gosync.Mutex
 	password string
-	polls    int // POSTs, of which a fetch is one as well
+	polls    int           // POSTs, of which a fetch is one as well
+	broken   bool          // fetches fail
+	hang     chan struct{} // fetches take until it is closed; nil for no longer than they do
 }
 
 func newGitHost(t *testing.T) *gitHost {
@@ -53,11 +56,21 @@ func newGitHost(t *testing.T) *gitHost {
 		Env: []string{"GIT_PROJECT_ROOT=" + filepath.Dir(h.dir), "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_GLOBAL=/dev/null"}}
 	h.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		h.mu.Lock()
-		want := h.password
+		want, broken, hang := h.password, h.broken, h.hang
 		if req.Method == http.MethodPost {
 			h.polls++
 		}
 		h.mu.Unlock()
+		if broken || hang != nil {
+			body, _ := io.ReadAll(req.Body)
+			req.Body = io.NopCloser(bytes.NewReader(body))
+			if isFetch := bytes.Contains(body, []byte("command=fetch")); isFetch && broken {
+				w.WriteHeader(http.StatusServiceUnavailable)
+				return
+			} else if isFetch && hang != nil {
+				<-hang
+			}
+		}
 		if _, password, _ := req.BasicAuth(); password != want {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
@@ -505,4 +518,63 @@ func TestAShorterIntervalCountsAtOnce(t *testing.T) {
 	if len(s.wake) == 0 {
 		t.Error("nobody looks when the remote is to be asked next")
 	}
+}
+
+func TestACommitThatCannotBeFetchedIsNotFetchedForEachSync(t *testing.T) {
+	h := newGitHost(t)
+	h.commit(map[string]string{"a/app.yaml": "1"})
+	s, calls := newTestSources(t)
+	spec := h.spec()
+	spec.Path = "a"
+	for i := range 20 {
+		a := &source{name: types.NamespacedName{Namespace: "shop", Name: fmt.Sprint(i)}, sources: s}
+		a.testPass(t, spec, time.Time{})
+	}
+	s.testPoll(t)
+	calls.told()
+	h.commit(map[string]string{"b/app.yaml": "1"})
+	h.broken = true
+	h.asked()
+	s.testPoll(t)
+	if n, called := h.asked(), calls.told(); n != 2 || len(called) != 20 {
+		t.Errorf("%d requests, want a poll and a fetch; %d called", n, len(called))
+	}
+}
+
+func TestASlowFetchHoldsUpNoOtherSync(t *testing.T) {
+	h := newGitHost(t)
+	h.commit(map[string]string{"a/app.yaml": "1"})
+	s, _ := newTestSources(t)
+	spec := h.spec()
+	spec.Path = "a"
+	a := &source{name: types.NamespacedName{Namespace: "shop", Name: "a"}, sources: s}
+	a.testPass(t, spec, time.Now())
+	h.commit(map[string]string{"b/app.yaml": "1"})
+	h.hang = make(chan struct{})
+	a.begin(spec)
+	head, _, err := a.Head(t.Context(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.asked()
+	same := make(chan bool)
+	go func() { same <- a.Unchanged(t.Context(), head) }()
+	for h.asked() == 0 { // the fetch has begun
+		time.Sleep(time.Millisecond)
+	}
+	gone := make(chan struct{})
+	go func() {
+		s.due(time.Now())
+		close(gone)
+	}()
+	select {
+	case <-gone:
+	case <-time.After(5 * time.Second):
+		t.Error("all wait for it")
+	}
+	close(h.hang)
+	if !<-same {
+		t.Error("it is changed")
+	}
+	<-gone
 }

@@ -201,12 +201,13 @@ func (u *upstream) tell(ctx context.Context) {
 		return
 	}
 	moved := a.head != before.head || before.err != nil
-	if repository, err := u.open(ctx); moved && err == nil {
-		_, _ = repository.Commit(ctx, a.head) // once, before all want it; what is wrong with it is told by those that build it
+	repository, err := u.open(ctx)
+	if moved && err == nil {
+		_, err = repository.Commit(ctx, a.head) // once, before all want it; what is wrong with it is told by those that build it
 	}
 	var looked []types.NamespacedName
 	for _, s := range followers {
-		what, since := s.consider(ctx, a)
+		what, since := s.consider(ctx, a, err == nil)
 		switch {
 		case what == passing:
 			u.sources.cluster.Passed(s.name, since, a.head)
