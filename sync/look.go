@@ -37,7 +37,7 @@ func (s *Syncer) look(ctx context.Context, want Want, state State) {
 		s.memory.commit = manifests.Commit{Hash: head}
 		s.memory.sighting = sighting{seen: seen, before: before, begun: now}
 	}
-	s.memory.head = head
+	s.memory.head, s.memory.passed = head, "" // what was passed over differs from another head
 }
 
 // asked is since when all that is asked for has been.

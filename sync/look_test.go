@@ -53,6 +53,22 @@ func TestACommitThatChangesNothingOfWhatIsReadIsPassedOver(t *testing.T) {
 	})
 }
 
+func TestACommitThatWasPassedOverIsComeBackToFromAnother(t *testing.T) {
+	a := kept(t)
+	a.settle()
+	a.pushElsewhere("v2")
+	a.passAfter(time.Minute)
+	a.push("v3", config("vars", "3"))
+	a.passAfter(time.Minute)
+	a.until("v3", manifests.Kept)
+	a.settle()
+	a.head = "v2" // by a push with force
+	a.passAfter(time.Minute)
+	if a.until("v2", manifests.Kept); a.status.Deployed.Commit != "v2" {
+		t.Errorf("deployed: %+v", a.status.Deployed)
+	}
+}
+
 func TestACommitThatChangesNothingOfWhatIsReadIsBuiltAllTheSame(t *testing.T) {
 	for name, prepare := range map[string]func(t *testing.T) *agent{
 		"when a person asks for a look": func(t *testing.T) *agent {

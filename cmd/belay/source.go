@@ -38,6 +38,9 @@ func (s *source) begin(spec v1alpha1.Source) {
 	remote := s.sources.follow(s, spec)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.remote != remote || s.interval != spec.Interval.Duration {
+		s.sources.nudge() // it may be due sooner now
+	}
 	s.remote, s.interval, s.busy = remote, spec.Interval.Duration, true
 }
 
@@ -115,17 +118,18 @@ func (s *source) Tree(ctx context.Context, hash string) (fs.FS, error) {
 // Unchanged implements [sync.Source].
 func (s *source) Unchanged(ctx context.Context, commit string) bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.unchanged(ctx, commit)
+	remote, reads := s.remote, s.reads
+	s.mu.Unlock()
+	return unchanged(ctx, remote, reads, commit)
 }
 
-// unchanged is Unchanged; the caller holds the lock.
-func (s *source) unchanged(ctx context.Context, commit string) bool {
-	repository := s.remote.opened()
-	if repository == nil || s.reads.Empty() {
+// unchanged may fetch the commit, so nobody who calls it may hold a lock.
+func unchanged(ctx context.Context, remote *upstream, reads *git.Reads, commit string) bool {
+	repository := remote.opened()
+	if repository == nil || reads.Empty() {
 		return false
 	}
-	same, err := repository.Unchanged(ctx, s.reads, commit)
+	same, err := repository.Unchanged(ctx, reads, commit)
 	return err == nil && same
 }
 
@@ -138,20 +142,41 @@ const (
 	passing                  // it has none to draw: nothing changes for it
 )
 
-// consider tells what an answer of the remote is to the Sync, and since which commit there is nothing new for it.
-func (s *source) consider(ctx context.Context, a answer) (concern, string) {
+// consider tells what an answer of the remote is to the Sync, and since which commit there is nothing new for it. Where the
+// commit could not be fetched, whoever has not seen it is concerned.
+func (s *source) consider(ctx context.Context, a answer, fetched bool) (concern, string) {
+	s.mu.Lock()
+	what, remote, reads := s.concernOf(a.head), s.remote, s.reads
+	s.mu.Unlock()
+	if what != passing {
+		return what, ""
+	}
+	if !fetched || !unchanged(ctx, remote, reads, a.head) {
+		return concerned, ""
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.busy || s.failed || s.remote == nil:
-		return concerned, ""
-	case s.concluded == a.head:
-		return aware, ""
-	case !s.indifferent || !s.unchanged(ctx, a.head):
-		return concerned, ""
+	if what = s.concernOf(a.head); what == passing && (s.remote != remote || s.reads != reads) {
+		what = concerned // there was a pass meanwhile, which read something else
+	}
+	if what != passing {
+		return what, ""
 	}
 	s.concluded = a.head
 	return passing, s.wanted
+}
+
+// concernOf is what a commit is to the Sync if nothing of what it reads differs there; the caller holds the lock.
+func (s *source) concernOf(head string) concern {
+	switch {
+	case s.busy || s.failed || s.remote == nil:
+		return concerned
+	case s.concluded == head:
+		return aware
+	case s.indifferent:
+		return passing
+	}
+	return concerned
 }
 
 // idle tells that the Sync has drawn its conclusions from the newest commit that is known, so that it need not be passed

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +35,9 @@ type gitHost struct {
 
 	mu       gosync.Mutex
 	password string
-	polls    int // POSTs, of which a fetch is one as well
+	polls    int           // POSTs, of which a fetch is one as well
+	broken   bool          // fetches fail
+	hang     chan struct{} // fetches take until it is closed; nil for no longer than they do
 }
 
 func newGitHost(t *testing.T) *gitHost {
@@ -53,11 +56,21 @@ func newGitHost(t *testing.T) *gitHost {
 		Env: []string{"GIT_PROJECT_ROOT=" + filepath.Dir(h.dir), "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_GLOBAL=/dev/null"}}
 	h.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		h.mu.Lock()
-		want := h.password
+		want, broken, hang := h.password, h.broken, h.hang
 		if req.Method == http.MethodPost {
 			h.polls++
 		}
 		h.mu.Unlock()
+		if broken || hang != nil {
+			body, _ := io.ReadAll(req.Body)
+			req.Body = io.NopCloser(bytes.NewReader(body))
+			if isFetch := bytes.Contains(body, []byte("command=fetch")); isFetch && broken {
+				w.WriteHeader(http.StatusServiceUnavailable)
+				return
+			} else if isFetch && hang != nil {
+				<-hang
+			}
+		}
 		if _, password, _ := req.BasicAuth(); password != want {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
@@ -424,4 +437,144 @@ func TestTriesAreSpaced(t *testing.T) {
 	if got := (answer{begun: now, head: "b"}).after(answer{head: "a", err: down, failures: 3}, now); got.failures != 0 || got.head != "b" {
 		t.Errorf("after a success: %+v", got)
 	}
+}
+
+func TestASyncOfOneCommitIsAskedAgainWhereItsSecretWasMissing(t *testing.T) {
+	h := newGitHost(t)
+	h.commit(map[string]string{"a/app.yaml": "1"})
+	s, calls := newTestSources(t)
+	missing := true
+	s.secret = func(context.Context, types.NamespacedName) (map[string]string, error) {
+		if missing {
+			return nil, errors.New("there is no such Secret")
+		}
+		return map[string]string{}, nil
+	}
+	spec := h.spec()
+	spec.Ref.Commit, spec.SecretRef = "9f2c1e7000000000000000000000000000000000", &v1alpha1.LocalReference{Name: "git"}
+	a := &source{name: types.NamespacedName{Namespace: "shop", Name: "a"}, sources: s}
+	since := time.Now()
+	a.begin(spec)
+	if _, _, err := a.Head(t.Context(), since); err == nil {
+		t.Fatal("a Secret that is missing is there")
+	}
+	a.end(sync.Outcome{})
+	s.testPoll(t) // tells
+	calls.told()
+	if wait := a.remote.wait(time.Now(), time.Hour); wait > 2*time.Second {
+		t.Errorf("it is asked again in %s", wait)
+	}
+	missing = false
+	s.testPoll(t)
+	if got := calls.told(); !slices.Equal(got, []string{"a"}) {
+		t.Errorf("called: %v", got)
+	}
+	if head, _, err := a.Head(t.Context(), since); err != nil || head != spec.Ref.Commit {
+		t.Errorf("the head is %q, %v", head, err)
+	}
+}
+
+func TestAnIdleSyncOfOneCommitHasLookedWhenItIsAsked(t *testing.T) {
+	h := newGitHost(t)
+	h.commit(map[string]string{"a/app.yaml": "1"})
+	s, _ := newTestSources(t)
+	spec := h.spec()
+	spec.Ref.Commit = "9f2c1e7000000000000000000000000000000000"
+	a := &source{name: types.NamespacedName{Namespace: "shop", Name: "a"}, sources: s}
+	a.begin(spec)
+	head, _, err := a.Head(t.Context(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.end(sync.Outcome{Decided: true, Wanted: manifests.Commit{Hash: head}, Latest: head})
+	s.testPoll(t)
+	if rest := s.refresh([]types.NamespacedName{a.name}); len(rest) > 0 {
+		t.Fatalf("the rest is %v", rest)
+	}
+	if wait := a.remote.wait(time.Now(), time.Hour); wait > askedEvery {
+		t.Errorf("it is asked in %s", wait)
+	}
+}
+
+func TestAShorterIntervalCountsAtOnce(t *testing.T) {
+	h := newGitHost(t)
+	h.commit(map[string]string{"a/app.yaml": "1"})
+	s, _ := newTestSources(t)
+	spec := h.spec()
+	spec.Path = "a"
+	a := &source{name: types.NamespacedName{Namespace: "shop", Name: "a"}, sources: s}
+	a.testPass(t, spec, time.Now())
+	s.testPoll(t)
+	select {
+	case <-s.wake:
+	default:
+	}
+	a.testPass(t, spec, time.Time{})
+	if len(s.wake) > 0 {
+		t.Error("a pass like the one before has the remotes gone through")
+	}
+	spec.Interval.Duration = time.Minute
+	a.testPass(t, spec, time.Time{})
+	if len(s.wake) == 0 {
+		t.Error("nobody looks when the remote is to be asked next")
+	}
+}
+
+func TestACommitThatCannotBeFetchedIsNotFetchedForEachSync(t *testing.T) {
+	h := newGitHost(t)
+	h.commit(map[string]string{"a/app.yaml": "1"})
+	s, calls := newTestSources(t)
+	spec := h.spec()
+	spec.Path = "a"
+	for i := range 20 {
+		a := &source{name: types.NamespacedName{Namespace: "shop", Name: fmt.Sprint(i)}, sources: s}
+		a.testPass(t, spec, time.Time{})
+	}
+	s.testPoll(t)
+	calls.told()
+	h.commit(map[string]string{"b/app.yaml": "1"})
+	h.broken = true
+	h.asked()
+	s.testPoll(t)
+	if n, called := h.asked(), calls.told(); n != 2 || len(called) != 20 {
+		t.Errorf("%d requests, want a poll and a fetch; %d called", n, len(called))
+	}
+}
+
+func TestASlowFetchHoldsUpNoOtherSync(t *testing.T) {
+	h := newGitHost(t)
+	h.commit(map[string]string{"a/app.yaml": "1"})
+	s, _ := newTestSources(t)
+	spec := h.spec()
+	spec.Path = "a"
+	a := &source{name: types.NamespacedName{Namespace: "shop", Name: "a"}, sources: s}
+	a.testPass(t, spec, time.Now())
+	h.commit(map[string]string{"b/app.yaml": "1"})
+	h.hang = make(chan struct{})
+	a.begin(spec)
+	head, _, err := a.Head(t.Context(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.asked()
+	same := make(chan bool)
+	go func() { same <- a.Unchanged(t.Context(), head) }()
+	for h.asked() == 0 { // the fetch has begun
+		time.Sleep(time.Millisecond)
+	}
+	gone := make(chan struct{})
+	go func() {
+		s.due(time.Now())
+		close(gone)
+	}()
+	select {
+	case <-gone:
+	case <-time.After(5 * time.Second):
+		t.Error("all wait for it")
+	}
+	close(h.hang)
+	if !<-same {
+		t.Error("it is changed")
+	}
+	<-gone
 }

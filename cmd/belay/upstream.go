@@ -72,12 +72,14 @@ func (u *upstream) wait(now time.Time, interval time.Duration) time.Duration {
 	switch {
 	case u.untold:
 		return 0
-	case a.begun.IsZero() || u.access.ref.Commit != "":
+	case a.begun.IsZero():
 		return time.Hour
 	case u.asked.After(a.begun):
 		return a.begun.Add(askedEvery).Sub(now)
 	case a.err != nil:
 		return a.until.Sub(now)
+	case u.access.ref.Commit != "": // it stays where it is
+		return time.Hour
 	}
 	return a.begun.Add(interval + time.Duration(interval.Seconds()*float64(a.jitter))).Sub(now)
 }
@@ -199,12 +201,13 @@ func (u *upstream) tell(ctx context.Context) {
 		return
 	}
 	moved := a.head != before.head || before.err != nil
-	if repository, err := u.open(ctx); moved && err == nil {
-		_, _ = repository.Commit(ctx, a.head) // once, before all want it; what is wrong with it is told by those that build it
+	repository, err := u.open(ctx)
+	if moved && err == nil {
+		_, err = repository.Commit(ctx, a.head) // once, before all want it; what is wrong with it is told by those that build it
 	}
 	var looked []types.NamespacedName
 	for _, s := range followers {
-		what, since := s.consider(ctx, a)
+		what, since := s.consider(ctx, a, err == nil)
 		switch {
 		case what == passing:
 			u.sources.cluster.Passed(s.name, since, a.head)

@@ -3,9 +3,11 @@ package git_test
 import (
 	"io/fs"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -326,5 +328,37 @@ func TestAChainOfDeltasIsMeasuredAsAWhole(t *testing.T) {
 		if got := readFile(t, open(t, opts), commit, "a"); got != content {
 			t.Errorf("%s: a is wrong", name)
 		}
+	}
+}
+
+// panicky is a transport whose answers make who reads them panic, while it is set.
+type panicky struct {
+	http.RoundTripper
+	on atomic.Bool
+}
+
+func (p *panicky) RoundTrip(req *http.Request) (*http.Response, error) {
+	if p.on.Load() {
+		panic("malformed")
+	}
+	return p.RoundTripper.RoundTrip(req)
+}
+
+func TestAPanicOverAnAnswerIsAnErrorAndHoldsUpNobody(t *testing.T) {
+	s := newSource(t)
+	first := s.commit("first", map[string]string{"a": "1"})
+	opts := serve(t, s).options()
+	transport := &panicky{RoundTripper: http.DefaultTransport}
+	opts.Transport = transport
+	r := open(t, opts)
+	head(t, r)
+	transport.on.Store(true)
+	_, err := r.Head(t.Context())
+	wantReason(t, err, git.InvalidResponse)
+	_, err = r.Commit(t.Context(), first)
+	wantReason(t, err, git.InvalidResponse)
+	transport.on.Store(false)
+	if _, err := r.Commit(t.Context(), first); err != nil {
+		t.Error(err)
 	}
 }

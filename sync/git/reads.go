@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
@@ -12,8 +13,9 @@ import (
 
 // Reads are what was read of a tree, see [Repository.Record]: of each name that
 // was looked up, with all symbolic links on the way, what it led to or that it
-// led nowhere. The zero value is ready. It is for one goroutine at a time.
+// led nowhere. The zero value is ready. Any number of goroutines may use it.
 type Reads struct {
+	mu    sync.Mutex
 	facts []fact
 	at    map[string]int // in facts, by path; nil once they are sorted
 }
@@ -67,6 +69,8 @@ func (r *Reads) note(f fact) {
 	if r == nil {
 		return
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.at == nil {
 		r.at = map[string]int{}
 		for i, known := range r.facts {
@@ -84,13 +88,22 @@ func (r *Reads) note(f fact) {
 }
 
 // Empty tells that nothing was read.
-func (r *Reads) Empty() bool { return r == nil || len(r.facts) == 0 }
+func (r *Reads) Empty() bool {
+	if r == nil {
+		return true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.facts) == 0
+}
 
 // unchanged tells whether another commit holds the same.
 func (r *Reads) unchanged(now *snapshot) (bool, error) {
 	if r.Empty() {
 		return false, nil
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.sort()
 	for i := 0; i < len(r.facts); {
 		f := r.facts[i]

@@ -83,7 +83,10 @@ func (r *Repository) Head(ctx context.Context) (commit string, err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.limits.Timeout)
 	defer cancel()
-	commit, err = r.resolve(ctx)
+	err = calmly(func() (err error) {
+		commit, err = r.resolve(ctx)
+		return err
+	})
 	return commit, during("resolve "+r.ref.String()+" of", r.url, err)
 }
 
@@ -197,7 +200,7 @@ func (r *Repository) fetched(ctx context.Context, hash plumbing.Hash) error {
 			under = &flight{done: make(chan struct{})}
 			r.fetches[hash] = under
 			r.mu.Unlock()
-			under.err = r.obtain(ctx, hash)
+			under.err = calmly(func() error { return r.obtain(ctx, hash) })
 			r.mu.Lock()
 			delete(r.fetches, hash)
 			r.mu.Unlock()
@@ -237,6 +240,17 @@ func (r *Repository) obtain(ctx context.Context, hash plumbing.Hash) error {
 		return err
 	}
 	return r.fetch(ctx, hash)
+}
+
+// calmly makes an error of a panic: what a server sends must not end a process
+// that has other servers, nor leave those waiting that share the answer.
+func calmly(do func() error) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = retry(InvalidResponse, "what the server sent cannot be read")
+		}
+	}()
+	return do()
 }
 
 // shown keeps a hash that is none out of messages.
