@@ -129,8 +129,8 @@ func (p *passes) Forget(ctx context.Context, name types.NamespacedName) {
 	delete(p.syncers, name)
 	p.mu.Unlock()
 	if gone != nil {
+		gone.source.leave() // first: a poll that still knows it would have it looked after anew
 		p.cluster.Forget(ctx, gone.objects)
-		gone.source.leave()
 	}
 }
 
