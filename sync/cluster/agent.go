@@ -15,6 +15,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -98,10 +99,11 @@ func Run(ctx context.Context, config *rest.Config, options AgentOptions, start f
 		return fmt.Errorf("preparing the agent: %w", err)
 	}
 	queue := &queue{}
-	cluster, err := Connect(config, queue.add)
+	cluster, err := Connect(config, queue.carryOn)
 	if err != nil {
 		return err
 	}
+	cluster.handover.notify = queue.begin
 	cluster.handover.syncs = mgr.GetClient()
 	if err := mgr.Add(manager.RunnableFunc(cluster.Start)); err != nil {
 		return err
@@ -186,8 +188,21 @@ func (q *queue) open(_ context.Context, opened workqueue.TypedRateLimitingInterf
 // gathering is how long changes are gathered into one pass: a rollout of many pods changes them by the dozen.
 const gathering = 50 * time.Millisecond
 
-func (q *queue) add(sync types.NamespacedName) {
-	if q.queue != nil && sync.Name != "" {
-		q.queue.AddAfter(reconcile.Request{NamespacedName: sync}, gathering)
+// begin calls a Sync for what is new to it, such as a commit.
+func (q *queue) begin(sync types.NamespacedName) { q.add(sync, 0) }
+
+// carryOn calls a Sync for what has become of its objects, ahead of those that have something new to begin: when a thousand
+// Syncs take up a commit, each comes to its end soon after its beginning, and not all of them last.
+func (q *queue) carryOn(sync types.NamespacedName) { q.add(sync, 1) }
+
+func (q *queue) add(sync types.NamespacedName, priority int) {
+	if q.queue == nil || sync.Name == "" {
+		return
 	}
+	request := reconcile.Request{NamespacedName: sync}
+	if prioritized, ok := q.queue.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
+		prioritized.AddWithOpts(priorityqueue.AddOpts{After: gathering, Priority: &priority}, request)
+		return
+	}
+	q.queue.AddAfter(request, gathering)
 }

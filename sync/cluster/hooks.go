@@ -58,7 +58,7 @@ func (o *Objects) runHook(ctx context.Context, job manifests.Object, run string)
 	case isComplete(u):
 		return manifests.Health{Condition: manifests.Healthy}, nil
 	}
-	report, err := look{Objects: o, closely: true}.at(ctx, id)
+	report, err := look{Objects: o, glance: o.cluster.watches.glance(), closely: true}.at(ctx, id)
 	return hookHealth(report.Health), err
 }
 
