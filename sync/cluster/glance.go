@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -25,25 +24,11 @@ func (w *Watches) glance() glance {
 func (g glance) at(ctx context.Context, id manifests.ID) (client.Object, error) {
 	gvk, known := g.kinds[id.GroupKind()]
 	if !known {
-		mapping, err := g.watches.mapper.RESTMapping(id.GroupKind())
-		if err != nil && !meta.IsNoMatchError(err) {
-			return nil, describe(id.String(), id.Kind, err)
-		}
-		if err == nil {
-			gvk = mapping.GroupVersionKind
+		var err error
+		if gvk, err = g.watches.versionOf(id); err != nil {
+			return nil, err
 		}
 		g.kinds[id.GroupKind()] = gvk
 	}
-	if gvk.Empty() {
-		return nil, nil
-	}
-	object := like(gvk)
-	err := g.watches.cache.Get(ctx, client.ObjectKey{Namespace: id.Namespace, Name: id.Name}, object, client.UnsafeDisableDeepCopy)
-	if client.IgnoreNotFound(err) != nil {
-		return nil, &Error{Reason: "WatchFailed", Object: id.String(), Temporary: true, Detail: err.Error()}
-	}
-	if err != nil {
-		return nil, nil
-	}
-	return object, nil
+	return g.watches.read(ctx, gvk, id, client.UnsafeDisableDeepCopy)
 }

@@ -171,15 +171,32 @@ func (w *Watches) peek(ctx context.Context, id manifests.ID) (client.Object, err
 }
 
 func (w *Watches) get(ctx context.Context, id manifests.ID, options ...client.GetOption) (client.Object, error) {
+	gvk, err := w.versionOf(id)
+	if err != nil {
+		return nil, err
+	}
+	return w.read(ctx, gvk, id, options...)
+}
+
+// versionOf is what an object is cached as; the zero value where the cluster does not know its kind.
+func (w *Watches) versionOf(id manifests.ID) (schema.GroupVersionKind, error) {
 	mapping, err := w.mapper.RESTMapping(id.GroupKind())
 	if meta.IsNoMatchError(err) {
-		return nil, nil
+		return schema.GroupVersionKind{}, nil
 	}
 	if err != nil {
-		return nil, describe(id.String(), id.Kind, err)
+		return schema.GroupVersionKind{}, describe(id.String(), id.Kind, err)
 	}
-	object := like(mapping.GroupVersionKind)
-	err = w.cache.Get(ctx, client.ObjectKey{Namespace: id.Namespace, Name: id.Name}, object, options...)
+	return mapping.GroupVersionKind, nil
+}
+
+// read reads an object that is cached as versionOf says; nil where it is not there.
+func (w *Watches) read(ctx context.Context, gvk schema.GroupVersionKind, id manifests.ID, options ...client.GetOption) (client.Object, error) {
+	if gvk.Empty() {
+		return nil, nil
+	}
+	object := like(gvk)
+	err := w.cache.Get(ctx, client.ObjectKey{Namespace: id.Namespace, Name: id.Name}, object, options...)
 	if client.IgnoreNotFound(err) != nil {
 		return nil, &Error{Reason: "WatchFailed", Object: id.String(), Temporary: true, Detail: err.Error()}
 	}
