@@ -71,8 +71,11 @@ func (s *sources) follow(by *source, spec v1alpha1.Source) *upstream {
 		found = &upstream{sources: s, access: want, cacheDir: s.cacheOf(want), followers: map[*source]bool{}}
 		s.remotes[want] = found
 	}
+	if found.followers[by] {
+		return found // and no other: a Sync follows one at a time
+	}
 	for _, other := range s.remotes {
-		if other != found && other.followers[by] {
+		if other.followers[by] {
 			s.part(other, by)
 		}
 	}
