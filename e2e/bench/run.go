@@ -111,3 +111,17 @@ func unmet(verdicts []Verdict) []error {
 	}
 	return all
 }
+
+// inTurn measures belay and the floor on one cluster, each of them first in every other try.
+func inTurn(ctx context.Context, try int, belay, floor func(context.Context) error) error {
+	steps := []func(context.Context) error{belay, floor}
+	if try%2 == 1 {
+		steps[0], steps[1] = steps[1], steps[0]
+	}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}

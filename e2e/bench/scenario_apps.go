@@ -49,16 +49,7 @@ func oneOfApps(ctx context.Context, o options, r *Results, n, try int) error {
 	}
 	defer t.stop()
 	s := &manyApps{target: t, results: r, n: n, first: try == 0, apps: apps(n, "apps")}
-	steps := []func(context.Context) error{s.belayAlone, s.floorAlone}
-	if try%2 == 1 {
-		steps[0], steps[1] = steps[1], steps[0]
-	}
-	for _, step := range steps {
-		if err := step(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
+	return inTurn(ctx, try, s.belayAlone, s.floorAlone)
 }
 
 // belayAlone is all that is done with belay.

@@ -26,16 +26,7 @@ func oneOfConfigMaps(ctx context.Context, o options, r *Results, n, try int) err
 	}
 	defer t.stop()
 	s := &manyConfigMaps{target: t, results: r, first: try == 0, configMaps: configMaps{n: n, namespace: "configs"}}
-	steps := []func(context.Context) error{s.belayAlone, s.floorAlone}
-	if try%2 == 1 {
-		steps[0], steps[1] = steps[1], steps[0]
-	}
-	for _, step := range steps {
-		if err := step(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
+	return inTurn(ctx, try, s.belayAlone, s.floorAlone)
 }
 
 type manyConfigMaps struct {
