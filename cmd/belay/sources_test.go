@@ -192,6 +192,11 @@ func (s *source) testPass(t *testing.T, spec v1alpha1.Source, since time.Time) s
 	return head
 }
 
+// testSync is the source of a Sync of namespace shop.
+func (s *sources) testSync(name string) *source {
+	return &source{name: types.NamespacedName{Namespace: "shop", Name: name}, sources: s}
+}
+
 // poll has the only remote polled now, as its time would.
 func (s *sources) testPoll(t *testing.T) {
 	t.Helper()
@@ -211,7 +216,7 @@ func TestAThousandSyncsOfARefArePolledOnceAndOneIsCalled(t *testing.T) {
 	all := make([]*source, 1000)
 	began := time.Now()
 	for i := range all {
-		all[i] = &source{name: types.NamespacedName{Namespace: "shop", Name: fmt.Sprint(i)}, sources: s}
+		all[i] = s.testSync(fmt.Sprint(i))
 		spec := h.spec()
 		spec.Path = fmt.Sprint("apps/", i)
 		all[i].testPass(t, spec, began)
@@ -251,7 +256,7 @@ func TestSyncsAreCalledWhenTheRemoteFailsAndWhenItAnswersAgain(t *testing.T) {
 	s, calls := newTestSources(t)
 	spec := h.spec()
 	spec.Path = "a"
-	a := &source{name: types.NamespacedName{Namespace: "shop", Name: "a"}, sources: s}
+	a := s.testSync("a")
 	a.testPass(t, spec, time.Now())
 	s.testPoll(t)
 	h.mu.Lock()
@@ -325,8 +330,8 @@ func TestWhatNobodyFollowsIsRemoved(t *testing.T) {
 	s, _ := newTestSources(t)
 	spec := h.spec()
 	spec.Path = "a"
-	a := &source{name: types.NamespacedName{Namespace: "shop", Name: "a"}, sources: s}
-	b := &source{name: types.NamespacedName{Namespace: "shop", Name: "b"}, sources: s}
+	a := s.testSync("a")
+	b := s.testSync("b")
 	a.testPass(t, spec, time.Now())
 	b.testPass(t, spec, time.Time{})
 	dir := a.remote.cacheDir
@@ -355,8 +360,8 @@ func TestIdleSyncsAreRefreshedByAPoll(t *testing.T) {
 	s, calls := newTestSources(t)
 	spec := h.spec()
 	spec.Path = "a"
-	idle := &source{name: types.NamespacedName{Namespace: "shop", Name: "idle"}, sources: s}
-	busy := &source{name: types.NamespacedName{Namespace: "shop", Name: "busy"}, sources: s}
+	idle := s.testSync("idle")
+	busy := s.testSync("busy")
 	idle.testPass(t, spec, time.Now())
 	busy.begin(spec)
 	s.testPoll(t)
@@ -393,7 +398,7 @@ func TestManySyncsLookAtOnce(t *testing.T) {
 	since := time.Now()
 	for i := range 32 {
 		work.Go(func() {
-			a := &source{name: types.NamespacedName{Namespace: "shop", Name: fmt.Sprint(i)}, sources: s}
+			a := s.testSync(fmt.Sprint(i))
 			for range 5 {
 				a.testPass(t, spec, since)
 			}
@@ -452,7 +457,7 @@ func TestASyncOfOneCommitIsAskedAgainWhereItsSecretWasMissing(t *testing.T) {
 	}
 	spec := h.spec()
 	spec.Ref.Commit, spec.SecretRef = "9f2c1e7000000000000000000000000000000000", &v1alpha1.LocalReference{Name: "git"}
-	a := &source{name: types.NamespacedName{Namespace: "shop", Name: "a"}, sources: s}
+	a := s.testSync("a")
 	since := time.Now()
 	a.begin(spec)
 	if _, _, err := a.Head(t.Context(), since); err == nil {
@@ -480,7 +485,7 @@ func TestAnIdleSyncOfOneCommitHasLookedWhenItIsAsked(t *testing.T) {
 	s, _ := newTestSources(t)
 	spec := h.spec()
 	spec.Ref.Commit = "9f2c1e7000000000000000000000000000000000"
-	a := &source{name: types.NamespacedName{Namespace: "shop", Name: "a"}, sources: s}
+	a := s.testSync("a")
 	a.begin(spec)
 	head, _, err := a.Head(t.Context(), time.Now())
 	if err != nil {
@@ -502,7 +507,7 @@ func TestAShorterIntervalCountsAtOnce(t *testing.T) {
 	s, _ := newTestSources(t)
 	spec := h.spec()
 	spec.Path = "a"
-	a := &source{name: types.NamespacedName{Namespace: "shop", Name: "a"}, sources: s}
+	a := s.testSync("a")
 	a.testPass(t, spec, time.Now())
 	s.testPoll(t)
 	select {
@@ -527,7 +532,7 @@ func TestACommitThatCannotBeFetchedIsNotFetchedForEachSync(t *testing.T) {
 	spec := h.spec()
 	spec.Path = "a"
 	for i := range 20 {
-		a := &source{name: types.NamespacedName{Namespace: "shop", Name: fmt.Sprint(i)}, sources: s}
+		a := s.testSync(fmt.Sprint(i))
 		a.testPass(t, spec, time.Time{})
 	}
 	s.testPoll(t)
@@ -547,7 +552,7 @@ func TestASlowFetchHoldsUpNoOtherSync(t *testing.T) {
 	s, _ := newTestSources(t)
 	spec := h.spec()
 	spec.Path = "a"
-	a := &source{name: types.NamespacedName{Namespace: "shop", Name: "a"}, sources: s}
+	a := s.testSync("a")
 	a.testPass(t, spec, time.Now())
 	h.commit(map[string]string{"b/app.yaml": "1"})
 	h.hang = make(chan struct{})
