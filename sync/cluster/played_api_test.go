@@ -58,22 +58,35 @@ var playedDiscovery = map[string]string{
 // play starts an API server, and a Cluster that watches it.
 func play(t testing.TB) (*playedAPI, *Cluster) {
 	t.Helper()
+	api, c := playUnstarted(t)
+	start(t, c)
+	return api, c
+}
+
+// playUnstarted is play before the watches run.
+func playUnstarted(t testing.TB) (*playedAPI, *Cluster) {
+	t.Helper()
 	api := &playedAPI{objects: map[string]*unstructured.Unstructured{}, watchers: map[chan playedEvent]string{}, asked: map[string]int{}, version: 1}
 	server := httptest.NewServer(api)
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
 	c, err := Connect(limited(&rest.Config{Host: server.URL}, 0), func(types.NamespacedName) {})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return api, c
+}
+
+func start(t testing.TB, c *Cluster) {
 	ended := make(chan error, 1)
 	go func() { ended <- c.Start(t.Context()) }()
 	t.Cleanup(func() { // t's context is over by now
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		server.CloseClientConnections()
-		server.Close()
 	})
-	return api, c
 }
 
 func (a *playedAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {

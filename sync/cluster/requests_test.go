@@ -3,6 +3,8 @@ package cluster
 // FAULTS "Load": what a release asks the API server.
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -143,6 +145,31 @@ func TestWhatAReleaseAsks(t *testing.T) {
 				t.Error("and once more: ", diff)
 			}
 		})
+	}
+}
+
+// The manager starts watches and passes side by side: a pass that comes first waits, and takes nothing for missing.
+func TestNothingIsReadBeforeTheWatchesRun(t *testing.T) {
+	objects := shopSet(t, "cart", 1, "1")
+	api, c := playUnstarted(t)
+	o := shopOn(t, c, v1alpha1.Spec{})
+	impatient, cancel := context.WithCancel(t.Context())
+	cancel()
+	var refused *Error
+	if err := c.watches.Ensure(impatient, objects.IDs()); !errors.As(err, &refused) || !refused.Temporary {
+		t.Fatal("no error that another try may mend: ", err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := o.Differing(t.Context(), objects, false)
+		ended <- err
+	}()
+	start(t, c)
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]int{"try": 3}, api.requests()); diff != "" {
+		t.Error(diff)
 	}
 }
 

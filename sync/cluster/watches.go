@@ -27,6 +27,8 @@ type Watches struct {
 	cache  cache.Cache
 	mapper meta.RESTMapper
 	notify func(types.NamespacedName)
+	// started is closed once the cache runs.
+	started chan struct{}
 
 	mu      gosync.Mutex
 	watched map[kind]bool
@@ -83,6 +85,7 @@ func newWatches(config *rest.Config, mapper meta.RESTMapper, notify func(types.N
 	}
 	return &Watches{
 		cache: store, mapper: mapper, notify: notify,
+		started:  make(chan struct{}),
 		watched:  map[kind]bool{},
 		wrote:    map[manifests.ID]string{},
 		suspects: map[types.NamespacedName]map[manifests.ID]string{},
@@ -94,7 +97,14 @@ func newWatches(config *rest.Config, mapper meta.RESTMapper, notify func(types.N
 }
 
 // Start runs the watches until ctx ends.
-func (w *Watches) Start(ctx context.Context) error { return w.cache.Start(ctx) }
+func (w *Watches) Start(ctx context.Context) error {
+	go func() {
+		if w.cache.WaitForCacheSync(ctx) { // it has no kinds to wait for: Ensure waits for it
+			close(w.started)
+		}
+	}()
+	return w.cache.Start(ctx)
+}
 
 // firstList is how long the first list of a kind may take. A pass waits no longer.
 const firstList = 20 * time.Second
@@ -102,9 +112,18 @@ const firstList = 20 * time.Second
 // Ensure starts the watches that ids need, and waits for their first lists. Kinds that the cluster does not know
 // are left for later.
 func (w *Watches) Ensure(ctx context.Context, ids []manifests.ID) error {
+	missing := w.missing(ids)
+	if len(missing) == 0 {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, firstList)
 	defer cancel()
-	for _, k := range w.missing(ids) {
+	select {
+	case <-w.started: // a cache that has not started gives out informers without waiting for their lists
+	case <-ctx.Done():
+		return &Error{Reason: "WatchFailed", Temporary: true, Detail: "the agent's watches have not started yet"}
+	}
+	for _, k := range missing {
 		mapping, err := w.mapper.RESTMapping(k)
 		if meta.IsNoMatchError(err) {
 			continue
