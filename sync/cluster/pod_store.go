@@ -76,7 +76,7 @@ func (p *podWatches) start(ctx context.Context, store *podStore) (client.Reader,
 		UpdateFunc: func(_, object any) { p.saw(ctx, store, object, true) },
 		DeleteFunc: func(object any) { p.forgot(ctx, store, object) },
 	}
-	var registered []toolscache.InformerSynced
+	var lists []toolscache.DoneChecker
 	for _, object := range []client.Object{replicaSet(), &corev1.Pod{}, &corev1.Event{}} {
 		informer, err := informers.GetInformer(ctx, object, cache.BlockUntilSynced(false))
 		if err != nil {
@@ -86,10 +86,10 @@ func (p *podWatches) start(ctx context.Context, store *podStore) (client.Reader,
 		if err != nil {
 			return nil, err
 		}
-		registered = append(registered, registration.HasSynced)
+		lists = append(lists, registration.HasSyncedChecker())
 	}
 	go informers.Start(ctx) //nolint:errcheck // it ends with ctx; what goes wrong shows in the wait
-	if !informers.WaitForCacheSync(ctx) || !toolscache.WaitForCacheSync(ctx.Done(), registered...) {
+	if !toolscache.WaitFor(ctx, "", lists...) {
 		return nil, errClosed
 	}
 	return informers, nil

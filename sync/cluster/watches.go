@@ -29,9 +29,10 @@ type Watches struct {
 	notify func(types.NamespacedName)
 	// started is closed once the cache runs.
 	started chan struct{}
+	opening gosync.Mutex // held while a kind begins to be watched
 
 	mu      gosync.Mutex
-	watched map[kind]bool
+	watched map[kind]toolscache.ResourceEventHandlerRegistration
 	// wrote is the resourceVersion of belay's own last write of each object, "" for a delete: what a watch
 	// tells of it is no news.
 	wrote map[manifests.ID]string
@@ -86,7 +87,7 @@ func newWatches(config *rest.Config, mapper meta.RESTMapper, notify func(types.N
 	return &Watches{
 		cache: store, mapper: mapper, notify: notify,
 		started:  make(chan struct{}),
-		watched:  map[kind]bool{},
+		watched:  map[kind]toolscache.ResourceEventHandlerRegistration{},
 		wrote:    map[manifests.ID]string{},
 		suspects: map[types.NamespacedName]map[manifests.ID]string{},
 		replaced: map[types.UID]bool{},
@@ -123,6 +124,7 @@ func (w *Watches) Ensure(ctx context.Context, ids []manifests.ID) error {
 	case <-ctx.Done():
 		return &Error{Reason: "WatchFailed", Temporary: true, Detail: "the agent's watches have not started yet"}
 	}
+	lists := map[string]toolscache.ResourceEventHandlerRegistration{}
 	for _, k := range missing {
 		mapping, err := w.mapper.RESTMapping(k)
 		if meta.IsNoMatchError(err) {
@@ -131,36 +133,62 @@ func (w *Watches) Ensure(ctx context.Context, ids []manifests.ID) error {
 		if err != nil {
 			return describe("", k.Kind, err)
 		}
-		informer, err := w.cache.GetInformer(ctx, like(mapping.GroupVersionKind))
+		what := mapping.Resource.Resource
+		handled, err := w.watch(ctx, k, mapping.GroupVersionKind)
 		if err != nil {
-			return &Error{Reason: "WatchFailed", Temporary: true, Detail: "watching " + mapping.Resource.Resource + ": " + err.Error()}
+			return &Error{Reason: "WatchFailed", Temporary: true, Detail: "watching " + what + ": " + err.Error()}
 		}
-		w.mu.Lock()
-		first := !w.watched[k]
-		w.watched[k] = true
-		w.mu.Unlock()
-		if !first {
-			continue
-		}
-		if _, err := informer.AddEventHandler(toolscache.ResourceEventHandlerDetailedFuncs{
-			AddFunc:    w.added,
-			UpdateFunc: w.updated,
-			DeleteFunc: w.deleted,
-		}); err != nil {
-			return err
+		lists[what] = handled
+	}
+	for what, handled := range lists { // they are on their way side by side
+		if !toolscache.WaitFor(ctx, "", handled.HasSyncedChecker()) {
+			return &Error{Reason: "WatchFailed", Temporary: true, Detail: "watching " + what + ": the first list has not come within " + firstList.String()}
 		}
 	}
 	return nil
 }
 
+// watch has a kind watched, and answers what tells when its first list has come.
+func (w *Watches) watch(ctx context.Context, k kind, gvk schema.GroupVersionKind) (toolscache.ResourceEventHandlerRegistration, error) {
+	w.opening.Lock() // and not mu, for which handlers wait
+	defer w.opening.Unlock()
+	w.mu.Lock()
+	handled := w.watched[k]
+	w.mu.Unlock()
+	if handled != nil {
+		return handled, nil
+	}
+	informer, err := w.cache.GetInformer(ctx, like(gvk), cache.BlockUntilSynced(false))
+	if err != nil {
+		return nil, err
+	}
+	handled, err = informer.AddEventHandler(toolscache.ResourceEventHandlerDetailedFuncs{
+		AddFunc:    w.added,
+		UpdateFunc: w.updated,
+		DeleteFunc: w.deleted,
+	})
+	if err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.watched[k] = handled
+	return handled, nil
+}
+
+// missing are the kinds that cannot be read yet.
 func (w *Watches) missing(ids []manifests.ID) []kind {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	seen := map[kind]bool{}
 	var missing []kind
 	for _, id := range ids {
-		if k := id.GroupKind(); !w.watched[k] && !seen[k] {
-			seen[k] = true
+		k := id.GroupKind()
+		if seen[k] {
+			continue
+		}
+		seen[k] = true
+		if handled := w.watched[k]; handled == nil || !handled.HasSynced() {
 			missing = append(missing, k)
 		}
 	}
