@@ -58,13 +58,13 @@ func (s sighting) effort() effort {
 // sighted looks up what is known of a set's objects.
 func (t trial) sighted(ctx context.Context, objects []manifests.Object) ([]sighting, error) {
 	sightings := make([]sighting, len(objects))
-	proofs := t.cluster.watches.proofs(t.sync, t.brought)
+	proofs, glance := t.cluster.watches.proofs(t.sync, t.brought), t.cluster.watches.glance()
 	for i, object := range objects {
 		if object.LeftAlone() {
 			continue
 		}
 		id := object.ID()
-		seen, err := t.cluster.watches.peek(ctx, id)
+		seen, err := glance.at(ctx, id)
 		if err != nil {
 			return nil, err
 		}

@@ -70,7 +70,8 @@ func openStore(dir, url string, limits Limits) (*store, error) {
 }
 
 // reopenStore opens a store on disk that is there. By default go-git opens the
-// pack anew for each object, and keeps 96 MiB of decoded objects.
+// pack anew for each object, looks on the disk for each object that might lie
+// there alone, and keeps 96 MiB of decoded objects.
 func reopenStore(dir string, limits Limits) (*store, error) {
 	repo, err := gogit.PlainOpen(cachePath(dir))
 	if err != nil {
@@ -82,7 +83,7 @@ func reopenStore(dir string, limits Limits) (*store, error) {
 	}
 	return &store{limits: limits, Storer: filesystem.NewStorageWithOptions(
 		onDisk.Filesystem(), cache.NewObjectLRU(decodedBytes),
-		filesystem.Options{MaxOpenDescriptors: openPacks},
+		filesystem.Options{MaxOpenDescriptors: openPacks, ExclusiveAccess: true},
 	)}, nil
 }
 
@@ -144,9 +145,11 @@ func (s *store) crowded() bool {
 	return err != nil || len(packs) >= maxPacks
 }
 
-// has tells whether the store knows the object at all.
+// has tells whether the store knows the object at all. Go-git's own question for
+// that leaves out the packs of a store with exclusive access.
 func (s *store) has(hash plumbing.Hash) bool {
-	return !errors.Is(s.HasEncodedObject(hash), plumbing.ErrObjectNotFound)
+	_, err := s.EncodedObjectSize(hash)
+	return !errors.Is(err, plumbing.ErrObjectNotFound)
 }
 
 // commit reads a commit, and sees that its tree is there.
@@ -162,7 +165,7 @@ func (s *store) commit(hash plumbing.Hash) (*object.Commit, error) {
 	if err := commit.Decode(raw); err != nil {
 		return nil, fail(Unsupported, "commit %s is malformed", hash)
 	}
-	if s.HasEncodedObject(commit.TreeHash) != nil {
+	if _, err := s.EncodedObjectSize(commit.TreeHash); err != nil {
 		return nil, s.corrupt("the tree of commit %s is missing", hash)
 	}
 	return commit, nil
