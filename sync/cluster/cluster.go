@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	gosync "sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -107,6 +108,8 @@ type Objects struct {
 	// their APIServices lead to.
 	approaches map[manifests.ID]approach
 	served     map[string]bool
+
+	mappings gosync.Map // schema.GroupVersionKind → *meta.RESTMapping: a pass looks each kind up once
 }
 
 // Objects is the view of a Sync, as its spec has it. With a service account (of the Sync's namespace) all requests are
@@ -150,6 +153,9 @@ func (o *Objects) resource(mapping *meta.RESTMapping, namespace string) dynamic.
 // mapping finds the resource of an object, in the version that its manifest is written in.
 func (o *Objects) mapping(object manifests.Object) (*meta.RESTMapping, error) {
 	gvk := object.GroupVersionKind()
+	if known, ok := o.mappings.Load(gvk); ok {
+		return known.(*meta.RESTMapping), nil
+	}
 	mapping, err := o.cluster.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 	if meta.IsNoMatchError(err) {
 		return nil, &Error{Reason: "UnknownKind", Object: object.String(), Temporary: true,
@@ -158,6 +164,7 @@ func (o *Objects) mapping(object manifests.Object) (*meta.RESTMapping, error) {
 	if err != nil {
 		return nil, describe(object.String(), gvk.Kind, err)
 	}
+	o.mappings.Store(gvk, mapping)
 	return mapping, nil
 }
 
