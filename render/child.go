@@ -47,49 +47,45 @@ func (p Process) start() (*child, error) {
 	return c, c.command.Start()
 }
 
-// product is what came out of a job: the objects, or what is wrong.
-type product struct {
-	objects []manifests.Object
-	err     error
-}
-
-// do gives the child a job and answers its questions until there is a result. An error means that there is none, and
-// that the child is of no more use.
-func (c *child) do(h *host, j job) (product, error) {
+// do gives the child a job and answers its questions until there is a result: the objects are the host's then, or wrong
+// says why there are none. An error means that there is no result, and that the child is of no more use.
+func (c *child) do(h *host, j job) (wrong, err error) {
 	j, parts := h.job(j)
 	if err := c.say(j, parts); err != nil {
-		return product{}, err
+		return nil, err
 	}
-	var made product
 	for {
 		var m message
 		body, err := c.pipe.receive(&m)
 		switch {
 		case err != nil:
 		case m.Result != nil:
-			return c.done(h, made, *m.Result), nil
+			return c.done(h, wrong, *m.Result), nil
 		case m.Op != "":
 			a, parts := h.answer(m)
 			err = c.say(a, parts)
-		case made.err == nil:
+		case wrong != nil:
+		case m.Parsed != "":
+			h.made.parsed(m.Parsed, m.Told)
+		default:
 			var o manifests.Object
-			o, made.err = decode(m.Object, body)
-			made.objects = append(made.objects, o)
+			o, wrong = decode(m.Object, body)
+			h.made.object(o, len(body), m.Line)
 		}
 		if err != nil {
-			return product{}, err
+			return nil, err
 		}
 	}
 }
 
-func (c *child) done(h *host, made product, r result) product {
+func (c *child) done(h *host, wrong error, r result) error {
 	c.jobs++
 	c.held = r.Held
 	if r.Err != nil {
 		r.Err.err = h.errs[r.Err.File]
-		return product{err: r.Err}
+		return r.Err
 	}
-	return made
+	return wrong
 }
 
 func (c *child) say(header any, parts [][]byte) error {

@@ -10,6 +10,7 @@ import (
 // host answers the child's questions about one tree.
 type host struct {
 	tree  fs.FS
+	made  *harvest
 	errs  map[string]error // of the tree by name, but for files that do not exist
 	ahead int64            // bytes that may still be sent unasked
 	files int              // that may be
@@ -21,8 +22,8 @@ const (
 	sentAheadEach  = 256 << 10 // bytes of a file; a bigger one is asked for
 )
 
-func newHost(tree fs.FS) *host {
-	return &host{tree: tree, errs: map[string]error{}, ahead: sentAhead, files: sentAheadFiles}
+func newHost(tree fs.FS, memo *Memo) *host {
+	return &host{tree: tree, made: newHarvest(memo), errs: map[string]error{}, ahead: sentAhead, files: sentAheadFiles}
 }
 
 // job is what the child gets to begin with: what it asks for first, if it is there.
@@ -49,6 +50,7 @@ func (h *host) answer(m message) (answer, [][]byte) {
 		var content []byte
 		content, err = fs.ReadFile(h.tree, m.Name)
 		parts = [][]byte{content}
+		h.made.sent(m.Name, int64(len(content)))
 	case opList:
 		var entries []fs.DirEntry
 		if entries, err = fs.ReadDir(h.tree, m.Name); err == nil {
@@ -83,9 +85,9 @@ func (h *host) stat(name string, i fs.FileInfo) (answer, [][]byte) {
 // kustomization uses is sent when it is asked whether it is there: the tree may keep account of what is read.
 func (h *host) list(dir string, entries []fs.DirEntry) (answer, [][]byte) {
 	isKustomization := func(e fs.DirEntry) bool { return slices.Contains(kustomizationNames, e.Name()) }
-	next := isObjects
+	next, plain := isObjects, true
 	if slices.ContainsFunc(entries, isKustomization) {
-		next = isKustomization
+		next, plain = isKustomization, false
 	}
 	infos := make([]info, len(entries))
 	var parts [][]byte
@@ -94,10 +96,17 @@ func (h *host) list(dir string, entries []fs.DirEntry) (answer, [][]byte) {
 		if !next(e) || h.files <= 0 {
 			continue
 		}
+		name := path.Join(dir, e.Name())
+		if plain {
+			if before := h.made.offer(name, e); len(before.known) > 0 {
+				infos[i].Known, infos[i].Bytes = before.known, before.bytes
+				continue
+			}
+		}
 		if details, err := e.Info(); err == nil {
 			sent := infos[i]
 			sent.Bytes = details.Size()
-			parts = h.send(parts, path.Join(dir, e.Name()), &sent)
+			parts = h.send(parts, name, &sent)
 			if sent.Sent {
 				infos[i] = sent
 			}
@@ -117,6 +126,7 @@ func (h *host) send(parts [][]byte, name string, i *info) [][]byte {
 		return parts
 	}
 	i.Sent, i.Bytes = true, int64(len(content))
+	h.made.sent(name, i.Bytes)
 	h.ahead -= i.Bytes
 	return append(parts, content)
 }

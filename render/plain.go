@@ -65,7 +65,28 @@ func isYAML(name string) bool {
 	return false
 }
 
+// file adds the objects of a plain file.
 func (b *builder) file(name string) error {
+	known, err := b.tree.known(name)
+	if err != nil {
+		return err
+	}
+	for _, k := range known {
+		if err := b.count(k.ID, k.Bytes, place{name, k.Line}); err != nil {
+			return err
+		}
+	}
+	if len(known) > 0 {
+		return b.made.parsed(name, 0)
+	}
+	before := len(b.files)
+	if err := b.parse(name); err != nil {
+		return err
+	}
+	return b.made.parsed(name, len(b.files)-before)
+}
+
+func (b *builder) parse(name string) error {
 	content, err := b.tree.read(name)
 	if err != nil {
 		return err

@@ -39,9 +39,14 @@ const enoughJobs = 500
 // Build is like [Process.Build]. Where a child dies that did other builds before, those may be to blame: the build has
 // another try in a new one.
 func (p *Pool) Build(ctx context.Context, tree fs.FS, dir string) (manifests.Set, error) {
+	return p.Rebuild(ctx, tree, dir, nil)
+}
+
+// Rebuild is like Build, of an application that may have been built before with the same memo, at whatever commit.
+func (p *Pool) Rebuild(ctx context.Context, tree fs.FS, dir string, memo *Memo) (manifests.Set, error) {
 	process := p.Process.orDefault()
 	if c := p.take(); c != nil {
-		set, died, err := process.buildIn(ctx, c, tree, dir)
+		set, died, err := process.buildIn(ctx, c, newHost(tree, memo), dir)
 		p.give(c, process)
 		if !died {
 			return set, err
@@ -52,7 +57,7 @@ func (p *Pool) Build(ctx context.Context, tree fs.FS, dir string) (manifests.Set
 		return manifests.Set{}, fmt.Errorf("starting the renderer: %w", err)
 	}
 	defer p.give(c, process)
-	set, _, err := process.buildIn(ctx, c, tree, dir)
+	set, _, err := process.buildIn(ctx, c, newHost(tree, memo), dir)
 	return set, err
 }
 

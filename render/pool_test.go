@@ -23,7 +23,7 @@ type children interface {
 	Build(ctx context.Context, tree fs.FS, dir string) (manifests.Set, error)
 }
 
-// everyWay has a tree built in a child of its own, and in one that has built before.
+// everyWay has a tree built in a child of its own, in one that has built before, and by one that has built the same before.
 func everyWay(t *testing.T, p render.Process) map[string]children {
 	t.Helper()
 	pool := &render.Pool{Process: p}
@@ -31,7 +31,7 @@ func everyWay(t *testing.T, p render.Process) map[string]children {
 	if _, err := pool.Build(t.Context(), plainApp(), "base"); err != nil {
 		t.Fatal(err)
 	}
-	return map[string]children{"a child": p, "a warm child": pool}
+	return map[string]children{"a child": p, "a warm child": pool, "a child with a memo": remembering{pool}}
 }
 
 // counted is a pool, and the PIDs of the children that it has started so far.

@@ -35,17 +35,17 @@ func (p Process) Build(ctx context.Context, tree fs.FS, dir string) (manifests.S
 		return manifests.Set{}, fmt.Errorf("starting the renderer: %w", err)
 	}
 	defer c.end()
-	set, _, err := p.buildIn(ctx, c, tree, dir)
+	set, _, err := p.buildIn(ctx, c, newHost(tree, nil), dir)
 	return set, err
 }
 
 // buildIn has the child do one build. Where the child did not come to a result, which may be the child's fault, died says
 // so, and it has ended.
-func (p Process) buildIn(ctx context.Context, c *child, tree fs.FS, dir string) (set manifests.Set, died bool, err error) {
+func (p Process) buildIn(ctx context.Context, c *child, h *host, dir string) (set manifests.Set, died bool, err error) {
 	limited, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
 	stop := context.AfterFunc(limited, c.kill)
-	made, broken := c.do(newHost(tree), job{Dir: dir, Limits: p.Limits, Memory: p.Memory})
+	wrong, broken := c.do(h, job{Dir: dir, Limits: p.Limits, Memory: p.Memory})
 	if !stop() || broken != nil {
 		c.end() // it is killed, or does not go on
 	}
@@ -56,9 +56,11 @@ func (p Process) buildIn(ctx context.Context, c *child, tree fs.FS, dir string) 
 		return manifests.Set{}, false, fail(TimedOut, dir, "rendering took more than %s", p.Timeout)
 	case broken != nil:
 		return manifests.Set{}, true, c.died(dir, p.Memory)
-	case made.err != nil:
-		return manifests.Set{}, false, made.err
+	case wrong != nil:
+		return manifests.Set{}, false, wrong
 	}
-	set, err = manifests.NewSet(made.objects...)
+	if set, err = manifests.NewSet(h.made.objects...); err == nil {
+		h.made.keep()
+	}
 	return set, false, err
 }

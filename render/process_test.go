@@ -84,12 +84,12 @@ func TestAChildThatTakesTooMuchMemoryIsReported(t *testing.T) {
 		t.Skip("the race detector's own memory is over any limit")
 	}
 	p := process(t)
-	p.Memory = 128 << 20
+	p.Memory = 192 << 20
 	p.Limits = render.Limits{Bytes: 1 << 40, Objects: 1 << 30, ObjectBytes: 1 << 30}
 	big := configMap("big") + "data:\n  k: [" + strings.Repeat("x,", 8<<20) + "x]\n"
 	for _, child := range everyWay(t, p) {
 		_, err := child.Build(t.Context(), fstest.MapFS{"a.yaml": {Data: []byte(big)}}, "")
-		fails(t, err, render.OutOfMemory, "rendering took more than the 128 MiB of memory it may have")
+		fails(t, err, render.OutOfMemory, "rendering took more than the 192 MiB of memory it may have")
 	}
 }
 

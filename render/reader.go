@@ -23,20 +23,43 @@ type reader struct {
 }
 
 func (r *reader) read(name string) ([]byte, error) {
-	if r.files++; r.files > r.limits.Files {
-		return nil, fail(TooLarge, name, "is one file too many: at most %d are read", r.limits.Files)
-	}
-	info, err := r.stat(name)
-	if err != nil {
-		return nil, err
-	}
 	// The size is asked for first, so that a huge file is not even read.
-	if r.bytes+info.Size() > r.limits.Bytes {
-		return nil, fail(TooLarge, name, "with its %d bytes more than %d are read", info.Size(), r.limits.Bytes)
+	if _, err := r.admit(name); err != nil {
+		return nil, err
 	}
 	content, err := fs.ReadFile(r.tree, name)
 	r.bytes += int64(len(content))
 	return content, told(name, err)
+}
+
+// admit counts a file that is to be read, and answers its size.
+func (r *reader) admit(name string) (size int64, err error) {
+	if r.files++; r.files > r.limits.Files {
+		return 0, fail(TooLarge, name, "is one file too many: at most %d are read", r.limits.Files)
+	}
+	info, err := r.stat(name)
+	if err != nil {
+		return 0, err
+	}
+	if r.bytes+info.Size() > r.limits.Bytes {
+		return 0, fail(TooLarge, name, "with its %d bytes more than %d are read", info.Size(), r.limits.Bytes)
+	}
+	return info.Size(), nil
+}
+
+// known is the objects of a plain file that was parsed before. It counts as if it were read.
+func (r *reader) known(name string) ([]known, error) {
+	tree, remembers := r.tree.(interface{ known(name string) []known })
+	if !remembers {
+		return nil, nil
+	}
+	objects := tree.known(name)
+	if len(objects) == 0 {
+		return nil, nil
+	}
+	size, err := r.admit(name)
+	r.bytes += size
+	return objects, err
 }
 
 // stat follows links.

@@ -79,7 +79,7 @@ func (t *remoteTree) listed(dir string, a answer, body []byte) {
 		case entry.Sent:
 			t.infos[name], t.contents[name] = entry, body[:entry.Bytes:entry.Bytes]
 			body = body[entry.Bytes:]
-		case entry.IsDir():
+		case entry.IsDir(), len(entry.Known) > 0:
 			t.infos[name] = entry
 		}
 	}
@@ -99,6 +99,9 @@ func (t *remoteTree) absent(name string) bool {
 	}
 	return true
 }
+
+// known is the objects of a file that the parent has from before.
+func (t *remoteTree) known(name string) []known { return t.infos[name].Known }
 
 // ReadFile implements [fs.ReadFileFS].
 func (t *remoteTree) ReadFile(name string) ([]byte, error) {

@@ -46,22 +46,35 @@ func (l Limits) orDefault() Limits {
 // It works in this process, where nothing bounds its memory, nothing interrupts it, and kustomize writes its warnings to
 // stderr: build a tree that others can write with a [Process].
 func Build(tree fs.FS, dir string, limits Limits) (manifests.Set, error) {
-	var objects []manifests.Object
-	err := build(tree, dir, limits, func(o manifests.Object, _ []byte) error {
-		objects = append(objects, o)
-		return nil
-	})
-	if err != nil {
+	var objects gathered
+	if err := build(tree, dir, limits, &objects); err != nil {
 		return manifests.Set{}, err
 	}
 	return manifests.NewSet(objects...)
 }
 
-// build gives each object to keep when it has it, with the JSON that it was made of; after an error they count for
-// nothing.
-func build(tree fs.FS, dir string, limits Limits, keep func(o manifests.Object, text []byte) error) error {
+// sink takes what a build makes when it is made; after an error it counts for nothing.
+type sink interface {
+	// object takes an object, with the JSON that it was made of.
+	object(o manifests.Object, text []byte, at place) error
+	// parsed takes the end of a plain file, and how many objects of it were given. Those that are known are not.
+	parsed(file string, given int) error
+}
+
+// gathered is a sink that keeps the objects.
+type gathered []manifests.Object
+
+func (g *gathered) object(o manifests.Object, _ []byte, _ place) error {
+	*g = append(*g, o)
+	return nil
+}
+
+func (g *gathered) parsed(string, int) error { return nil }
+
+// build gives what it makes to a sink.
+func build(tree fs.FS, dir string, limits Limits, made sink) error {
 	limits = limits.orDefault()
-	b := &builder{tree: &reader{tree: tree, limits: limits}, limits: limits, keep: keep, files: map[manifests.ID]string{}}
+	b := &builder{tree: &reader{tree: tree, limits: limits}, limits: limits, made: made, files: map[manifests.ID]string{}}
 	dir = path.Clean(dir)
 	if err := b.directory(dir); err != nil {
 		return err
@@ -76,7 +89,7 @@ func build(tree fs.FS, dir string, limits Limits, keep func(o manifests.Object, 
 type builder struct {
 	tree   *reader
 	limits Limits
-	keep   func(o manifests.Object, text []byte) error
+	made   sink
 	files  map[manifests.ID]string // of the objects so far
 	bytes  int64
 }
@@ -108,19 +121,26 @@ func (b *builder) add(content map[string]any, text []byte, at place) error {
 	if err != nil {
 		return at.fail(InvalidObject, "%s", strings.TrimPrefix(err.Error(), at.file+": "))
 	}
-	id := o.ID()
-	if len(text) > b.limits.ObjectBytes {
-		return at.fail(TooLarge, "%s has %d bytes, more than the limit of %d", id, len(text), b.limits.ObjectBytes)
+	if err := b.count(o.ID(), len(text), at); err != nil {
+		return err
+	}
+	return b.made.object(o, text, at)
+}
+
+// count adds one object, of so many bytes as JSON, to those that are bounded.
+func (b *builder) count(id manifests.ID, bytes int, at place) error {
+	if bytes > b.limits.ObjectBytes {
+		return at.fail(TooLarge, "%s has %d bytes, more than the limit of %d", id, bytes, b.limits.ObjectBytes)
 	}
 	if len(b.files) >= b.limits.Objects {
 		return at.fail(TooLarge, "there are more than %d objects", b.limits.Objects)
 	}
-	if b.bytes += int64(len(text)); b.bytes > b.limits.Bytes {
+	if b.bytes += int64(bytes); b.bytes > b.limits.Bytes {
 		return at.fail(TooLarge, "the objects have more than %d bytes together", b.limits.Bytes)
 	}
 	if first, twice := b.files[id]; twice {
 		return fail(DuplicateObject, "", "%s is defined twice, in %s and in %s: keep one", id, first, at.file)
 	}
 	b.files[id] = at.file
-	return b.keep(o, text)
+	return nil
 }

@@ -48,9 +48,7 @@ const (
 func serve(parent *pipe, j job, body []byte) error {
 	debug.SetGCPercent(relaxedGC)
 	tree := newRemoteTree(parent, j, body)
-	err := build(tree, j.Dir, j.Limits, func(o manifests.Object, text []byte) error {
-		return parent.send(message{Object: o.File}, text)
-	})
+	err := build(tree, j.Dir, j.Limits, teller{parent})
 	if tree.err != nil {
 		return tree.err
 	}
@@ -73,6 +71,17 @@ func serve(parent *pipe, j job, body []byte) error {
 		debug.FreeOSMemory()
 	}
 	return nil
+}
+
+// teller is a sink that tells the parent.
+type teller struct{ parent *pipe }
+
+func (t teller) object(o manifests.Object, text []byte, at place) error {
+	return t.parent.send(message{Object: o.File, Line: at.line}, text)
+}
+
+func (t teller) parsed(file string, given int) error {
+	return t.parent.send(message{Parsed: file, Told: given})
 }
 
 // held is how much memory this process has from the kernel, in bytes, as far as the Go runtime knows.

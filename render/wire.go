@@ -23,11 +23,14 @@ type job struct {
 	Ahead  answer // is Dir's list, so that the child need not ask for it; empty if there is none
 }
 
-// message is all that the child says: a question, an object, or the result.
+// message is all that the child says: a question, an object, the end of a plain file, or the result.
 type message struct {
 	Op     operation `json:",omitempty"` // the question, about Name
 	Name   string    `json:",omitempty"`
 	Object string    `json:",omitempty"` // the file of an object; the frame's body is its JSON
+	Line   int       `json:",omitempty"` // of the object in it
+	Parsed string    `json:",omitempty"` // a plain file
+	Told   int       `json:",omitempty"` // how many objects it has: they were told just before; 0 where they are Known
 	Result *result   `json:",omitempty"`
 }
 
@@ -57,9 +60,10 @@ type result struct {
 // info is both [fs.FileInfo] and [fs.DirEntry].
 type info struct {
 	Base  string      `json:",omitempty"`
-	Bytes int64       `json:",omitempty"` // 0 for an entry of a directory that is not sent
+	Bytes int64       `json:",omitempty"` // 0 for an entry of a directory that is neither sent nor known
 	Kind  fs.FileMode `json:",omitempty"`
 	Sent  bool        `json:",omitempty"` // the answer has the content, too
+	Known []known     `json:",omitempty"` // the objects of a file that need not be read
 }
 
 func (i info) Name() string               { return i.Base }

@@ -46,9 +46,11 @@ func (r *renderer) close() { r.pool.Close() }
 // forSync is the renderer for one Sync, whose renderings are alike.
 func (r *renderer) forSync() *syncRenderer { return &syncRenderer{renderer: r} }
 
-// syncRenderer remembers how long the last rendering took.
+// syncRenderer remembers how long the last rendering took, and what came of it.
 type syncRenderer struct {
 	*renderer
+
+	memo render.Memo
 
 	mu   gosync.Mutex
 	took time.Duration
@@ -62,7 +64,7 @@ func (r *syncRenderer) Build(ctx context.Context, tree fs.FS, dir string) (manif
 	}
 	defer leave()
 	start := time.Now()
-	set, err := r.pool.Build(ctx, tree, dir)
+	set, err := r.pool.Rebuild(ctx, tree, dir, &r.memo)
 	took := time.Since(start)
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -14,6 +14,16 @@ import (
 
 func TestReadsAreUnchangedWhereNothingThatWasReadIs(t *testing.T) {
 	// overlay reads as a build would: it lists, looks for what is not there, and reads a base outside of its own directory.
+	identify := func(dir string) func(fs.FS) {
+		return func(tree fs.FS) {
+			entries, _ := fs.ReadDir(tree, dir)
+			for _, e := range entries {
+				if e.Type().IsRegular() {
+					e.(interface{ Identity() string }).Identity()
+				}
+			}
+		}
+	}
 	overlay := func(tree fs.FS) {
 		_, _ = fs.ReadDir(tree, "apps/cart")
 		_, _ = fs.Stat(tree, "apps/cart/kustomization.yml")
@@ -71,6 +81,8 @@ func TestReadsAreUnchangedWhereNothingThatWasReadIs(t *testing.T) {
 			s.link("moved", "base")
 		}, false},
 		{"below a listed directory", list("apps"), write("apps/cart/app.yaml", "b"), true},
+		{"a file whose identity was asked for", identify("apps/cart"), write("apps/cart/app.yaml", "b"), false},
+		{"beside a file whose identity was asked for", identify("apps/cart"), write("apps/cart/patches/p.yaml", "b"), true},
 		{"in a listed root", list("."), write("new", "b"), false},
 		{"where nothing was read", func(fs.FS) {}, func(source) {}, false},
 		{"names that sort between a directory and what is in it", func(tree fs.FS) {

@@ -1,0 +1,130 @@
+package render
+
+import (
+	"cmp"
+	"io/fs"
+	"slices"
+	gosync "sync"
+
+	"github.com/belay-gitops/belay/manifests"
+)
+
+// Memo is what the plain files of an application's last build held, by their names and contents, so that the next build
+// parses none of them again that has not changed. What a kustomization makes of a file depends on others, and is not
+// remembered; nor is a small application, which is rendered sooner than it is looked up.
+//
+// It takes a tree whose directories' entries are [Identified]. The zero Memo is ready, and may be used concurrently.
+type Memo struct {
+	AtLeast int // plain files that an application has to have to be remembered; 64 if zero
+
+	mu    gosync.Mutex
+	files map[string]parsed // by name in the tree
+}
+
+// Identified is a [fs.DirEntry] that tells two contents of a regular file apart without reading either.
+type Identified interface {
+	// Identity is another for another content. Who asks for it is taken for one who reads the file.
+	Identity() string
+}
+
+// parsed is a plain file and what came out of it. Nobody changes it.
+type parsed struct {
+	identity string
+	bytes    int64
+	objects  []manifests.Object
+	known    []known // of each of them
+}
+
+// known is what a child has to know of an object that it need not parse again.
+type known struct {
+	ID    manifests.ID
+	Bytes int // as JSON
+	Line  int // of its file
+}
+
+// last is what is remembered, for a build to read.
+func (m *Memo) last() map[string]parsed {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.files
+}
+
+func (m *Memo) remember(files map[string]parsed) {
+	if len(files) < cmp.Or(m.AtLeast, 64) {
+		files = nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.files = files
+}
+
+// harvest is what a child makes of one tree. With a nil memo nothing is looked up and nothing remembered.
+type harvest struct {
+	memo    *Memo
+	before  map[string]parsed
+	offered map[string]parsed // files that the child was told of, with their identities; those known with all that is known
+	files   map[string]parsed // of which all objects are here
+
+	objects []manifests.Object
+	known   []known // of each of them
+}
+
+func newHarvest(memo *Memo) *harvest {
+	h := &harvest{memo: memo}
+	if memo != nil {
+		h.before, h.offered, h.files = memo.last(), map[string]parsed{}, map[string]parsed{}
+	}
+	return h
+}
+
+// offer notes a file that the child is about to be told of, and answers what was remembered of the same content.
+func (h *harvest) offer(name string, e fs.DirEntry) parsed {
+	identified, can := e.(Identified)
+	if h.memo == nil || !can || !e.Type().IsRegular() {
+		return parsed{}
+	}
+	file := parsed{identity: identified.Identity()}
+	if before := h.before[name]; before.identity == file.identity {
+		file = before
+	}
+	h.offered[name] = file
+	return file
+}
+
+// sent notes the size of a file whose content the child gets.
+func (h *harvest) sent(name string, bytes int64) {
+	if file, offered := h.offered[name]; offered {
+		file.bytes = bytes
+		h.offered[name] = file
+	}
+}
+
+// object takes an object that the child tells.
+func (h *harvest) object(o manifests.Object, bytes, line int) {
+	h.objects = append(h.objects, o)
+	if h.memo != nil {
+		h.known = append(h.known, known{o.ID(), bytes, line})
+	}
+}
+
+// parsed takes the end of a plain file, of whose objects so many were told just before; with none they are known.
+func (h *harvest) parsed(name string, told int) {
+	file, offered := h.offered[name]
+	if !offered || told > len(h.objects) {
+		return
+	}
+	if told > 0 {
+		first := len(h.objects) - told
+		file.objects, file.known = slices.Clone(h.objects[first:]), slices.Clone(h.known[first:])
+	} else {
+		h.objects, h.known = append(h.objects, file.objects...), append(h.known, file.known...)
+	}
+	h.files[name] = file
+}
+
+// keep remembers the files of a build that has come to a good end.
+func (h *harvest) keep() {
+	if h.memo != nil {
+		h.memo.remember(h.files)
+	}
+}
