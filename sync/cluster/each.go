@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"runtime/debug"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -15,15 +16,18 @@ const parallel = 8
 // caller's goroutine: it ends this pass, and not the agent.
 func each(n int, do func(i int)) {
 	var group errgroup.Group
-	group.SetLimit(parallel)
-	for i := range n {
+	var begun atomic.Int64
+	// A goroutine for each of thousands would grow the stack that a request takes each time.
+	for range min(n, parallel) {
 		group.Go(func() (err error) {
 			defer func() {
 				if cause := recover(); cause != nil {
 					err = fmt.Errorf("%v\n%s", cause, debug.Stack())
 				}
 			}()
-			do(i)
+			for i := begun.Add(1) - 1; i < int64(n); i = begun.Add(1) - 1 {
+				do(int(i))
+			}
 			return nil
 		})
 	}
