@@ -1,6 +1,7 @@
 package main
 
 import (
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -41,5 +42,28 @@ func TestTheRuntimeTellsWhatWasAllocated(t *testing.T) {
 	kept := make([]byte, 1<<20)
 	if after := heapAllocated(); after < before+uint64(len(kept)) {
 		t.Errorf("%d bytes before, and %d after one more MiB", before, after)
+	}
+}
+
+func TestASmallHeapMayGrowByMore(t *testing.T) {
+	for alive, want := range map[uint64]int{0: 750, 1 << 20: 750, 10 << 20: 400, 20 << 20: 200, 40 << 20: 100, 80 << 20: growth, 1 << 30: growth} {
+		if got := growthOf(alive); got != want {
+			t.Errorf("%d MiB: %d %%, not %d", alive>>20, got, want)
+		}
+	}
+}
+
+func TestEachCollectionIsSeen(t *testing.T) {
+	seen := make(chan struct{}, 1)
+	var over atomic.Bool
+	t.Cleanup(func() { over.Store(true) })
+	onCollection(func() {
+		if !over.Load() {
+			seen <- struct{}{}
+		}
+	})
+	for range 3 {
+		runtime.GC()
+		<-seen
 	}
 }
