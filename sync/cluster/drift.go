@@ -16,7 +16,8 @@ import (
 // only be compared: status updates, and fields that others add, leave them alone. Another object of the same name, which
 // was made while a watch was away, is drift as well.
 func drift(old, now client.Object) bool {
-	return watchedFields(old) != watchedFields(now) || ownerOf(old.GetLabels()) != ownerOf(now.GetLabels()) || old.GetUID() != now.GetUID()
+	return watchedFields(old.GetManagedFields()) != watchedFields(now.GetManagedFields()) ||
+		ownerOf(old.GetLabels()) != ownerOf(now.GetLabels()) || old.GetUID() != now.GetUID()
 }
 
 // digested is the operation of the entry that stands for the others in managedFields that were let go of. Its manager is
@@ -24,8 +25,7 @@ func drift(old, now client.Object) bool {
 const digested metav1.ManagedFieldsOperationType = "Digested"
 
 // watchedFields is a digest of belay's entry in managedFields and of those of people's hands; empty where there are none.
-func watchedFields(object metav1.Object) string {
-	entries := object.GetManagedFields()
+func watchedFields(entries []metav1.ManagedFieldsEntry) string {
 	hash, found := sha256.New(), false
 	for _, entry := range entries {
 		switch {
@@ -62,10 +62,11 @@ func keepWatchedFields(event any) (any, error) {
 		return event, nil
 	}
 	var kept []metav1.ManagedFieldsEntry
-	if digest := watchedFields(object); digest != "" {
+	entries := object.GetManagedFields() // which takes a while, of an object that is not typed
+	if digest := watchedFields(entries); digest != "" {
 		kept = append(kept, metav1.ManagedFieldsEntry{Manager: digest, Operation: digested})
 	}
-	for _, entry := range object.GetManagedFields() {
+	for _, entry := range entries {
 		scales := holdsReplicas(entry)
 		if !ours(entry) && !(isScaler(entry) && scales) {
 			continue

@@ -36,7 +36,7 @@ func wantedDigest(content []byte, account string, pointers []string, targeted bo
 // write under belay's own name and for admission that changes what others write: a kind that has a generation shows those.
 func marks(object metav1.Object) digest {
 	owner := ownerOf(object.GetLabels())
-	text := fmt.Sprintf("%s\n%s\n%d\n%s", object.GetUID(), owner, object.GetGeneration(), watchedFields(object))
+	text := fmt.Sprintf("%s\n%s\n%d\n%s", object.GetUID(), owner, object.GetGeneration(), watchedFields(object.GetManagedFields()))
 	sum := sha256.Sum256([]byte(text))
 	return digest(sum[:16])
 }
