@@ -41,6 +41,10 @@ func (t *target) measureFloor(ctx context.Context, r *Result, loads []load) erro
 	if err != nil {
 		return err
 	}
+	after, err := t.idleAfter(ctx)
+	if err != nil {
+		return err
+	}
 	if err := t.settle(ctx); err != nil {
 		return err
 	}
@@ -48,7 +52,7 @@ func (t *target) measureFloor(ctx context.Context, r *Result, loads []load) erro
 	if err != nil {
 		return err
 	}
-	r.Floor, r.FloorCost = []float64{seconds}, cost
+	r.Floor, r.Observed, r.FloorCost = []float64{seconds}, []float64{seconds + after}, cost
 	return nil
 }
 

@@ -48,8 +48,6 @@ var goals = []goal{
 
 	{what: "first deploy: to the floor", scenario: "apps", step: "first deploy", n: 100, figure: toFloor, most: 1.3, unit: "× the floor"},
 	{what: "first deploy: to the floor", scenario: "apps", step: "first deploy", n: 1000, figure: toFloor, most: 1.3, unit: "× the floor"},
-	{what: "first deploy: requests", scenario: "apps", step: "first deploy", n: 100, figure: requestsToFloor, most: 1.3, unit: "× the floor's"},
-	{what: "first deploy: requests", scenario: "apps", step: "first deploy", n: 1000, figure: requestsToFloor, most: 1.3, unit: "× the floor's"},
 	{what: "first deploy: requests of a Sync of 4 objects, but for statuses and events", scenario: "apps", step: "first deploy", n: 100, figure: steadyOfSync, most: 11.5, unit: "requests", stable: true},
 	{what: "first deploy", scenario: "apps", step: "first deploy", n: 100, figure: seconds, most: 6, unit: "s"},
 	{what: "all changed: to the floor", scenario: "apps", step: "change all", n: 100, figure: toFloor, most: 1.3, unit: "× the floor"},
@@ -99,7 +97,7 @@ func total(_ Results, r *Result) (float64, bool) {
 func each(_ Results, r *Result) (float64, bool) { return r.requestsEach(), r.Tries > 0 }
 
 // steady is how many requests there were but for statuses and events: of these a slow machine makes more, since what lasts
-// longer than a second is told.
+// longer than two seconds is told.
 func steady(r *Result) float64 {
 	return float64(r.Belay.Requests.total() - r.Belay.Requests["status"] - r.Belay.Requests["event"])
 }
@@ -119,14 +117,6 @@ func seconds(_ Results, r *Result) (float64, bool) {
 }
 
 func toFloor(_ Results, r *Result) (float64, bool) { return r.ratio() }
-
-func requestsToFloor(_ Results, r *Result) (float64, bool) {
-	floor := r.FloorCost.Requests.total()
-	if floor == 0 || r.Tries == 0 {
-		return 0, false
-	}
-	return float64(r.Belay.Requests.total()) / float64(floor), true
-}
 
 func memory(_ Results, r *Result) (float64, bool) { return mebibytes(r.Belay.RSS), r.Tries > 0 }
 

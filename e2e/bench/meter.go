@@ -125,22 +125,44 @@ func (t *target) serverCPU() map[string]float64 {
 	return all
 }
 
+// idleAfter waits until the cluster's processes have less than a fifth of a core to do for a moment, and answers how long that
+// took, to a tenth of a second.
+func (t *target) idleAfter(ctx context.Context) (seconds float64, err error) {
+	const window = 50 * time.Millisecond
+	began, last, quiet := time.Now(), t.clusterCPU(), 0
+	for time.Since(began) < 2*time.Minute {
+		if err := pause(ctx, window); err != nil {
+			return 0, err
+		}
+		now := t.clusterCPU()
+		if quiet++; now-last > window.Seconds()/5 {
+			quiet = 0
+		}
+		if last = now; quiet == 2 {
+			return max(0, time.Since(began).Seconds()-2*window.Seconds()), nil
+		}
+	}
+	return 0, fmt.Errorf("the cluster does not come to rest")
+}
+
+// clusterCPU is the CPU time so far of all of the cluster's processes, in seconds.
+func (t *target) clusterCPU() float64 {
+	sum := 0.0
+	for _, seconds := range t.serverCPU() {
+		sum += seconds
+	}
+	return sum
+}
+
 // settle waits until the API server has as good as nothing to do for a second: less than a twentieth of a core.
 func (t *target) settle(ctx context.Context) error {
-	busy := func() float64 {
-		sum := 0.0
-		for _, seconds := range t.serverCPU() {
-			sum += seconds
-		}
-		return sum
-	}
 	const window = time.Second
 	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); {
-		before := busy()
+		before := t.clusterCPU()
 		if err := pause(ctx, window); err != nil {
 			return err
 		}
-		if busy()-before <= 0.12*window.Seconds() {
+		if t.clusterCPU()-before <= 0.12*window.Seconds() {
 			return nil
 		}
 	}

@@ -10,8 +10,10 @@ type Result struct {
 	// Belay is what so many tries took of this machine together.
 	Belay Cost `json:"belay"`
 	Tries int  `json:"tries"`
-	// Floor are the seconds of the bare client for the same objects, and Applies those for its applies alone.
+	// Floor are the seconds of the bare client for the same objects, Observed those until the controllers are done with them,
+	// too, and Applies those for its applies alone.
 	Floor     []float64 `json:"floorSeconds,omitempty"`
+	Observed  []float64 `json:"floorObservedSeconds,omitempty"`
 	FloorCost Cost      `json:"floor,omitzero"`
 	Applies   []float64 `json:"floorAppliesSeconds,omitempty"`
 	// Figures are others that the step has, by what they are.
@@ -36,6 +38,7 @@ func (r *Result) requestsEach() float64 {
 func (r *Result) add(other *Result) {
 	r.Seconds = append(r.Seconds, other.Seconds...)
 	r.Floor = append(r.Floor, other.Floor...)
+	r.Observed = append(r.Observed, other.Observed...)
 	r.Applies = append(r.Applies, other.Applies...)
 	rss, below := max(r.Belay.RSS, other.Belay.RSS), max(r.Belay.BelowRSS, other.Belay.BelowRSS)
 	if r.Belay.Requests == nil {

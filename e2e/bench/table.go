@@ -76,6 +76,9 @@ func figureRows(results Results) []row {
 		for _, name := range slices.Sorted(maps.Keys(r.Figures)) {
 			rows = append(rows, row{r.Scenario + ": " + r.Step, fmt.Sprint(r.N), name, number(r.Figures[name])})
 		}
+		if len(r.Observed) > 0 {
+			rows = append(rows, row{r.Scenario + ": " + r.Step, fmt.Sprint(r.N), "floor: seconds until the controllers are done, too", medianOf(r.Observed)})
+		}
 		for _, note := range r.Notes {
 			rows = append(rows, row{r.Scenario + ": " + r.Step, fmt.Sprint(r.N), note, ""})
 		}
