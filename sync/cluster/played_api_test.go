@@ -33,6 +33,7 @@ type playedAPI struct {
 	asked    map[string]int              // "list", "watch", "get", "try", "apply"
 	loses    bool                        // the answers to what it applies
 	mute     bool                        // it tells watches nothing
+	forbids  string                      // what may not be listed or watched: the beginning of a path
 }
 
 type playedEvent struct {
@@ -46,13 +47,18 @@ const (
 		{"name":"services","kind":"Service","namespaced":true,"verbs":["get","list","watch","patch"]}]}`
 	playedApps = `{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"apps/v1","resources":[
 		{"name":"deployments","kind":"Deployment","namespaced":true,"verbs":["get","list","watch","patch"]}]}`
+	playedServing = `{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"serving.example/v1","resources":[
+		{"name":"services","kind":"Service","namespaced":true,"verbs":["get","list","watch","patch"]}]}`
 	playedGroups = `{"kind":"APIGroupList","apiVersion":"v1","groups":[{"name":"apps",
-		"versions":[{"groupVersion":"apps/v1","version":"v1"}],"preferredVersion":{"groupVersion":"apps/v1","version":"v1"}}]}`
+		"versions":[{"groupVersion":"apps/v1","version":"v1"}],"preferredVersion":{"groupVersion":"apps/v1","version":"v1"}},{"name":"serving.example",
+		"versions":[{"groupVersion":"serving.example/v1","version":"v1"}],"preferredVersion":{"groupVersion":"serving.example/v1","version":"v1"}}]}`
 )
 
 var playedDiscovery = map[string]string{
 	"/api": `{"kind":"APIVersions","versions":["v1"]}`, "/apis": playedGroups, "/api/v1": playedCore, "/apis/apps/v1": playedApps,
-	"/apis/apps": `{"kind":"APIGroup","apiVersion":"v1","name":"apps","versions":[{"groupVersion":"apps/v1","version":"v1"}],"preferredVersion":{"groupVersion":"apps/v1","version":"v1"}}`,
+	"/apis/serving.example/v1": playedServing,
+	"/apis/serving.example":    `{"kind":"APIGroup","apiVersion":"v1","name":"serving.example","versions":[{"groupVersion":"serving.example/v1","version":"v1"}],"preferredVersion":{"groupVersion":"serving.example/v1","version":"v1"}}`,
+	"/apis/apps":               `{"kind":"APIGroup","apiVersion":"v1","name":"apps","versions":[{"groupVersion":"apps/v1","version":"v1"}],"preferredVersion":{"groupVersion":"apps/v1","version":"v1"}}`,
 }
 
 // play starts an API server, and a Cluster that watches it.
@@ -99,6 +105,9 @@ func (a *playedAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	last := parts[len(parts)-1]
 	isList := last == "configmaps" || last == "services" || last == "deployments"
 	switch {
+	case isList && a.forbids != "" && strings.HasPrefix(r.URL.Path, a.forbids):
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403}`)
 	case query.Get("watch") == "true":
 		a.watch(w, r)
 	case isList:

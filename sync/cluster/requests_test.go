@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -170,6 +172,20 @@ func TestNothingIsReadBeforeTheWatchesRun(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]int{"try": 3}, api.requests()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A kind that may not be listed is not taken for another of the same plural, which may.
+func TestEachKindsFirstListIsAwaited(t *testing.T) {
+	api, c := playUnstarted(t)
+	api.forbids = "/apis/serving.example/"
+	start(t, c)
+	ids := []manifests.ID{{Group: "serving.example", Kind: "Service", Namespace: "shop", Name: "cart"}, {Kind: "Service", Namespace: "shop", Name: "cart"}}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	var refused *Error
+	if err := c.watches.Ensure(ctx, ids); !errors.As(err, &refused) || !strings.Contains(refused.Detail, "services.serving.example") {
+		t.Error("got ", err)
 	}
 }
 

@@ -133,7 +133,7 @@ func (w *Watches) Ensure(ctx context.Context, ids []manifests.ID) error {
 		if err != nil {
 			return describe("", k.Kind, err)
 		}
-		what := mapping.Resource.Resource
+		what := mapping.Resource.GroupResource().String() // other groups have kinds of the same plural
 		handled, err := w.watch(ctx, k, mapping.GroupVersionKind)
 		if err != nil {
 			return &Error{Reason: "WatchFailed", Temporary: true, Detail: "watching " + what + ": " + err.Error()}
