@@ -34,6 +34,7 @@ type playedAPI struct {
 	loses    bool                        // the answers to what it applies
 	mute     bool                        // it tells watches nothing
 	forbids  string                      // what may not be listed or watched: the beginning of a path
+	newer    bool                        // it serves the kind of playedServing in a version more, which it prefers
 }
 
 type playedEvent struct {
@@ -97,7 +98,7 @@ func start(t testing.TB, c *Cluster) {
 
 func (a *playedAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	if text, ok := playedDiscovery[r.URL.Path]; ok {
+	if text, ok := a.discovery(r.URL.Path); ok {
 		fmt.Fprint(w, text)
 		return
 	}
@@ -117,6 +118,22 @@ func (a *playedAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		a.apply(w, r)
 	}
+}
+
+func (a *playedAPI) discovery(path string) (text string, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	text, ok = playedDiscovery[path]
+	switch serving := strings.HasPrefix(path, "/apis/serving.example/v2"); {
+	case a.newer && serving:
+		return strings.ReplaceAll(playedServing, "/v1", "/v2"), true
+	case a.newer && path == "/apis":
+		const older = `{"groupVersion":"serving.example/v1","version":"v1"}`
+		newer := strings.ReplaceAll(older, "v1", "v2")
+		text = strings.ReplaceAll(text, `"preferredVersion":`+older, `"preferredVersion":`+newer)
+		text = strings.ReplaceAll(text, `[`+older, `[`+newer+`,`+older)
+	}
+	return text, ok
 }
 
 func (a *playedAPI) count(what string) { a.asked[what]++ }
@@ -214,8 +231,8 @@ func (a *playedAPI) watch(w http.ResponseWriter, r *http.Request) {
 func playedKind(list string) map[string]any {
 	kinds := map[string]string{"configmaps": "ConfigMap", "services": "Service", "deployments": "Deployment"}
 	object := map[string]any{"apiVersion": "v1", "kind": kinds[list[strings.LastIndex(list, "/")+1:]]}
-	if strings.HasPrefix(list, "/apis/apps/") {
-		object["apiVersion"] = "apps/v1"
+	if group, ok := strings.CutPrefix(list, "/apis/"); ok {
+		object["apiVersion"] = strings.Join(strings.SplitN(group, "/", 3)[:2], "/")
 	}
 	return object
 }
