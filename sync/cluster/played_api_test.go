@@ -33,6 +33,8 @@ type playedAPI struct {
 	asked    map[string]int              // "list", "watch", "get", "try", "apply"
 	loses    bool                        // the answers to what it applies
 	mute     bool                        // it tells watches nothing
+	forbids  string                      // what may not be listed or watched: the beginning of a path
+	newer    bool                        // it serves the kind of playedServing in a version more, which it prefers
 }
 
 type playedEvent struct {
@@ -46,13 +48,18 @@ const (
 		{"name":"services","kind":"Service","namespaced":true,"verbs":["get","list","watch","patch"]}]}`
 	playedApps = `{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"apps/v1","resources":[
 		{"name":"deployments","kind":"Deployment","namespaced":true,"verbs":["get","list","watch","patch"]}]}`
+	playedServing = `{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"serving.example/v1","resources":[
+		{"name":"services","kind":"Service","namespaced":true,"verbs":["get","list","watch","patch"]}]}`
 	playedGroups = `{"kind":"APIGroupList","apiVersion":"v1","groups":[{"name":"apps",
-		"versions":[{"groupVersion":"apps/v1","version":"v1"}],"preferredVersion":{"groupVersion":"apps/v1","version":"v1"}}]}`
+		"versions":[{"groupVersion":"apps/v1","version":"v1"}],"preferredVersion":{"groupVersion":"apps/v1","version":"v1"}},{"name":"serving.example",
+		"versions":[{"groupVersion":"serving.example/v1","version":"v1"}],"preferredVersion":{"groupVersion":"serving.example/v1","version":"v1"}}]}`
 )
 
 var playedDiscovery = map[string]string{
 	"/api": `{"kind":"APIVersions","versions":["v1"]}`, "/apis": playedGroups, "/api/v1": playedCore, "/apis/apps/v1": playedApps,
-	"/apis/apps": `{"kind":"APIGroup","apiVersion":"v1","name":"apps","versions":[{"groupVersion":"apps/v1","version":"v1"}],"preferredVersion":{"groupVersion":"apps/v1","version":"v1"}}`,
+	"/apis/serving.example/v1": playedServing,
+	"/apis/serving.example":    `{"kind":"APIGroup","apiVersion":"v1","name":"serving.example","versions":[{"groupVersion":"serving.example/v1","version":"v1"}],"preferredVersion":{"groupVersion":"serving.example/v1","version":"v1"}}`,
+	"/apis/apps":               `{"kind":"APIGroup","apiVersion":"v1","name":"apps","versions":[{"groupVersion":"apps/v1","version":"v1"}],"preferredVersion":{"groupVersion":"apps/v1","version":"v1"}}`,
 }
 
 // play starts an API server, and a Cluster that watches it.
@@ -91,7 +98,7 @@ func start(t testing.TB, c *Cluster) {
 
 func (a *playedAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	if text, ok := playedDiscovery[r.URL.Path]; ok {
+	if text, ok := a.discovery(r.URL.Path); ok {
 		fmt.Fprint(w, text)
 		return
 	}
@@ -99,6 +106,9 @@ func (a *playedAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	last := parts[len(parts)-1]
 	isList := last == "configmaps" || last == "services" || last == "deployments"
 	switch {
+	case isList && a.forbids != "" && strings.HasPrefix(r.URL.Path, a.forbids):
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403}`)
 	case query.Get("watch") == "true":
 		a.watch(w, r)
 	case isList:
@@ -108,6 +118,22 @@ func (a *playedAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		a.apply(w, r)
 	}
+}
+
+func (a *playedAPI) discovery(path string) (text string, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	text, ok = playedDiscovery[path]
+	switch serving := strings.HasPrefix(path, "/apis/serving.example/v2"); {
+	case a.newer && serving:
+		return strings.ReplaceAll(playedServing, "/v1", "/v2"), true
+	case a.newer && path == "/apis":
+		const older = `{"groupVersion":"serving.example/v1","version":"v1"}`
+		newer := strings.ReplaceAll(older, "v1", "v2")
+		text = strings.ReplaceAll(text, `"preferredVersion":`+older, `"preferredVersion":`+newer)
+		text = strings.ReplaceAll(text, `[`+older, `[`+newer+`,`+older)
+	}
+	return text, ok
 }
 
 func (a *playedAPI) count(what string) { a.asked[what]++ }
@@ -205,8 +231,8 @@ func (a *playedAPI) watch(w http.ResponseWriter, r *http.Request) {
 func playedKind(list string) map[string]any {
 	kinds := map[string]string{"configmaps": "ConfigMap", "services": "Service", "deployments": "Deployment"}
 	object := map[string]any{"apiVersion": "v1", "kind": kinds[list[strings.LastIndex(list, "/")+1:]]}
-	if strings.HasPrefix(list, "/apis/apps/") {
-		object["apiVersion"] = "apps/v1"
+	if group, ok := strings.CutPrefix(list, "/apis/"); ok {
+		object["apiVersion"] = strings.Join(strings.SplitN(group, "/", 3)[:2], "/")
 	}
 	return object
 }

@@ -6,9 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -170,6 +173,64 @@ func TestNothingIsReadBeforeTheWatchesRun(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]int{"try": 3}, api.requests()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A kind that may not be listed is not taken for another of the same plural, which may.
+func TestEachKindsFirstListIsAwaited(t *testing.T) {
+	api, c := playUnstarted(t)
+	api.forbids = "/apis/serving.example/"
+	start(t, c)
+	ids := []manifests.ID{{Group: "serving.example", Kind: "Service", Namespace: "shop", Name: "cart"}, {Kind: "Service", Namespace: "shop", Name: "cart"}}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	var refused *Error
+	if err := c.watches.Ensure(ctx, ids); !errors.As(err, &refused) || !strings.Contains(refused.Detail, "services.serving.example") {
+		t.Error("got ", err)
+	}
+}
+
+// A kind is read in the version that it is watched in, also when the API server has come to prefer another; but for one that
+// could not be listed.
+func TestANewerVersionOfAKindLeavesItsWatchAlone(t *testing.T) {
+	id := manifests.ID{Group: "serving.example", Kind: "Service", Namespace: "shop", Name: "cart"}
+	for name, forbidden := range map[string]string{"listed": "", "not listed": "/apis/serving.example/v1/"} {
+		t.Run(name, func(t *testing.T) {
+			api, c := playUnstarted(t)
+			api.forbids = forbidden
+			start(t, c)
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			if err := c.watches.Ensure(ctx, []manifests.ID{id}); (err != nil) != (forbidden != "") {
+				t.Fatal(err)
+			}
+			api.prefer(t, c, id)
+			if err := c.watches.Ensure(t.Context(), []manifests.ID{id}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.watches.Get(t.Context(), id); err != nil {
+				t.Error(err)
+			}
+			if _, err := c.watches.glance().at(t.Context(), id); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// prefer has the API server come to prefer a newer version of playedServing, and the cluster know of it.
+func (a *playedAPI) prefer(t *testing.T, c *Cluster, id manifests.ID) {
+	t.Helper()
+	a.mu.Lock()
+	a.newer = true
+	a.mu.Unlock()
+	if _, err := c.mapper.RESTMapping(kind{Group: "new.example", Kind: "New"}); !meta.IsNoMatchError(err) { // so that groups are asked for anew
+		t.Fatal(err)
+	}
+	for _, versions := range [][]string{{"v2"}, nil} {
+		if got, err := c.mapper.RESTMapping(id.GroupKind(), versions...); err != nil || got.GroupVersionKind.Version != "v2" {
+			t.Fatal(got, err)
+		}
 	}
 }
 

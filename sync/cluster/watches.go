@@ -32,7 +32,7 @@ type Watches struct {
 	opening gosync.Mutex // held while a kind begins to be watched
 
 	mu      gosync.Mutex
-	watched map[kind]toolscache.ResourceEventHandlerRegistration
+	watched map[kind]watched
 	// wrote is the resourceVersion of belay's own last write of each object, "" for a delete: what a watch
 	// tells of it is no news.
 	wrote map[manifests.ID]string
@@ -47,6 +47,14 @@ type Watches struct {
 	// judged is how the objects of Syncs are whose releases are judged.
 	judged map[types.NamespacedName]*steadiness
 }
+
+// watched is a kind's watch. The kind is read in that version, whatever the API server prefers by now.
+type watched struct {
+	version schema.GroupVersionKind
+	handled toolscache.ResourceEventHandlerRegistration // tells when the first list has come
+}
+
+func (w watched) canBeRead() bool { return w.handled != nil && w.handled.HasSynced() }
 
 // statusless kinds are healthy when they are there, so their metadata is all that is watched. It keeps Secrets out
 // of the agent's memory, too.
@@ -87,7 +95,7 @@ func newWatches(config *rest.Config, mapper meta.RESTMapper, notify func(types.N
 	return &Watches{
 		cache: store, mapper: mapper, notify: notify,
 		started:  make(chan struct{}),
-		watched:  map[kind]toolscache.ResourceEventHandlerRegistration{},
+		watched:  map[kind]watched{},
 		wrote:    map[manifests.ID]string{},
 		suspects: map[types.NamespacedName]map[manifests.ID]string{},
 		replaced: map[types.UID]bool{},
@@ -133,7 +141,7 @@ func (w *Watches) Ensure(ctx context.Context, ids []manifests.ID) error {
 		if err != nil {
 			return describe("", k.Kind, err)
 		}
-		what := mapping.Resource.Resource
+		what := mapping.Resource.GroupResource().String() // other groups have kinds of the same plural
 		handled, err := w.watch(ctx, k, mapping.GroupVersionKind)
 		if err != nil {
 			return &Error{Reason: "WatchFailed", Temporary: true, Detail: "watching " + what + ": " + err.Error()}
@@ -153,16 +161,16 @@ func (w *Watches) watch(ctx context.Context, k kind, gvk schema.GroupVersionKind
 	w.opening.Lock() // and not mu, for which handlers wait
 	defer w.opening.Unlock()
 	w.mu.Lock()
-	handled := w.watched[k]
+	known := w.watched[k]
 	w.mu.Unlock()
-	if handled != nil {
-		return handled, nil
+	if known.canBeRead() || known.version == gvk {
+		return known.handled, nil
 	}
 	informer, err := w.cache.GetInformer(ctx, like(gvk), cache.BlockUntilSynced(false))
 	if err != nil {
 		return nil, err
 	}
-	handled, err = informer.AddEventHandler(toolscache.ResourceEventHandlerDetailedFuncs{
+	handled, err := informer.AddEventHandler(toolscache.ResourceEventHandlerDetailedFuncs{
 		AddFunc:    w.added,
 		UpdateFunc: w.updated,
 		DeleteFunc: w.deleted,
@@ -172,7 +180,7 @@ func (w *Watches) watch(ctx context.Context, k kind, gvk schema.GroupVersionKind
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.watched[k] = handled
+	w.watched[k] = watched{gvk, handled}
 	return handled, nil
 }
 
@@ -188,7 +196,7 @@ func (w *Watches) missing(ids []manifests.ID) []kind {
 			continue
 		}
 		seen[k] = true
-		if handled := w.watched[k]; handled == nil || !handled.HasSynced() {
+		if !w.watched[k].canBeRead() {
 			missing = append(missing, k)
 		}
 	}
@@ -233,6 +241,11 @@ func (w *Watches) versionOf(id manifests.ID) (schema.GroupVersionKind, error) {
 	}
 	if err != nil {
 		return schema.GroupVersionKind{}, describe(id.String(), id.Kind, err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if known := w.watched[id.GroupKind()]; known.canBeRead() {
+		return known.version, nil
 	}
 	return mapping.GroupVersionKind, nil
 }
