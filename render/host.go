@@ -10,7 +10,7 @@ import (
 // host answers the child's questions about one tree.
 type host struct {
 	tree  fs.FS
-	made  *harvest
+	made  harvest
 	errs  map[string]error // of the tree by name, but for files that do not exist
 	ahead int64            // bytes that may still be sent unasked
 	files int              // that may be
@@ -22,8 +22,8 @@ const (
 	sentAheadEach  = 256 << 10 // bytes of a file; a bigger one is asked for
 )
 
-func newHost(tree fs.FS, memo *Memo) *host {
-	return &host{tree: tree, made: newHarvest(memo), errs: map[string]error{}, ahead: sentAhead, files: sentAheadFiles}
+func newHost(tree fs.FS) *host {
+	return &host{tree: tree, errs: map[string]error{}, ahead: sentAhead, files: sentAheadFiles}
 }
 
 // job is what the child gets to begin with: what it asks for first, if it is there.

@@ -23,7 +23,7 @@ func TestAHugeDirectoryIsNotReadAhead(t *testing.T) {
 	for i := range sentAheadFiles + 500 { // that take no bytes of what may be sent
 		tree.MapFS[fmt.Sprintf("apps/%d.yaml", i)] = &fstest.MapFile{}
 	}
-	j, _ := newHost(tree, nil).job(job{Dir: "apps"})
+	j, _ := newHost(tree).job(job{Dir: "apps"})
 	if entries := len(j.Ahead.Infos); entries != len(tree.MapFS) {
 		t.Errorf("it is told of %d entries, want %d", entries, len(tree.MapFS))
 	}

@@ -13,12 +13,57 @@ import (
 // parses none of them again that has not changed. What a kustomization makes of a file depends on others, and is not
 // remembered; nor is a small application, which is rendered sooner than it is looked up.
 //
-// It takes a tree whose directories' entries are [Identified]. The zero Memo is ready, and may be used concurrently.
+// It takes a tree whose directories' entries are [Identified]. The zero Memo is ready. It is of one [Pool], which bounds
+// what its memos hold together.
 type Memo struct {
 	AtLeast int // plain files that an application has to have to be remembered; 64 if zero
 
-	mu    gosync.Mutex
-	files map[string]parsed // by name in the tree
+	files map[string]parsed // by name in the tree; nobody changes it
+	bytes int64             // of their objects as JSON
+}
+
+// memos are those of a pool that hold something.
+type memos struct {
+	mu     gosync.Mutex
+	recent []*Memo // the one that was used last is first
+	bytes  int64   // of all
+}
+
+// of is what a memo holds, for a build to read.
+func (m *memos) of(memo *Memo) map[string]parsed {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return memo.files
+}
+
+// keep has a memo hold what came out of a build. Where all together come to hold more than they may, those that were not
+// used for longest hold nothing any more.
+func (m *memos) keep(memo *Memo, files map[string]parsed, most int64) {
+	var bytes int64
+	for _, file := range files {
+		for _, k := range file.known {
+			bytes += int64(k.Bytes)
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.drop(memo)
+	if len(files) < cmp.Or(memo.AtLeast, 64) || bytes > most {
+		return
+	}
+	for m.bytes+bytes > most {
+		m.drop(m.recent[len(m.recent)-1])
+	}
+	memo.files, memo.bytes = files, bytes
+	m.recent = slices.Insert(m.recent, 0, memo)
+	m.bytes += bytes
+}
+
+// drop is called with the lock held.
+func (m *memos) drop(memo *Memo) {
+	m.bytes -= memo.bytes
+	memo.files, memo.bytes = nil, 0
+	m.recent = slices.DeleteFunc(m.recent, func(other *Memo) bool { return other == memo })
 }
 
 // Identified is a [fs.DirEntry] that tells two contents of a regular file apart without reading either.
@@ -42,45 +87,26 @@ type known struct {
 	Line  int // of its file
 }
 
-// last is what is remembered, for a build to read.
-func (m *Memo) last() map[string]parsed {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.files
-}
-
-func (m *Memo) remember(files map[string]parsed) {
-	if len(files) < cmp.Or(m.AtLeast, 64) {
-		files = nil
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.files = files
-}
-
-// harvest is what a child makes of one tree. With a nil memo nothing is looked up and nothing remembered.
+// harvest is what a child makes of one tree.
 type harvest struct {
-	memo    *Memo
-	before  map[string]parsed
-	offered map[string]parsed // files that the child was told of, with their identities; those known with all that is known
-	files   map[string]parsed // of which all objects are here
+	remembers bool
+	before    map[string]parsed
+	offered   map[string]parsed // files that the child was told of, with their identities; those known with all that is known
+	files     map[string]parsed // of which all objects are here
 
 	objects []manifests.Object
 	known   []known // of each of them
 }
 
-func newHarvest(memo *Memo) *harvest {
-	h := &harvest{memo: memo}
-	if memo != nil {
-		h.before, h.offered, h.files = memo.last(), map[string]parsed{}, map[string]parsed{}
-	}
-	return h
+// remembering is a harvest that looks files up that were parsed before, and gathers all of this time.
+func remembering(before map[string]parsed) harvest {
+	return harvest{remembers: true, before: before, offered: map[string]parsed{}, files: map[string]parsed{}}
 }
 
 // offer notes a file that the child is about to be told of, and answers what was remembered of the same content.
 func (h *harvest) offer(name string, e fs.DirEntry) parsed {
 	identified, can := e.(Identified)
-	if h.memo == nil || !can || !e.Type().IsRegular() {
+	if !h.remembers || !can || !e.Type().IsRegular() {
 		return parsed{}
 	}
 	file := parsed{identity: identified.Identity()}
@@ -102,7 +128,7 @@ func (h *harvest) sent(name string, bytes int64) {
 // object takes an object that the child tells.
 func (h *harvest) object(o manifests.Object, bytes, line int) {
 	h.objects = append(h.objects, o)
-	if h.memo != nil {
+	if h.remembers {
 		h.known = append(h.known, known{o.ID(), bytes, line})
 	}
 }
@@ -120,11 +146,4 @@ func (h *harvest) parsed(name string, told int) {
 		h.objects, h.known = append(h.objects, file.objects...), append(h.known, file.known...)
 	}
 	h.files[name] = file
-}
-
-// keep remembers the files of a build that has come to a good end.
-func (h *harvest) keep() {
-	if h.memo != nil {
-		h.memo.remember(h.files)
-	}
 }

@@ -198,3 +198,45 @@ func TestASmallApplicationIsNotRemembered(t *testing.T) {
 		}
 	}
 }
+
+// What was not used for longest goes where there is no room for more.
+func TestMemosHoldNoMoreTogetherThanTheyMay(t *testing.T) {
+	t.Parallel()
+	object := int64(len(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"}}`))
+	pool := &render.Pool{Process: process(t), Remember: 3 * object}
+	t.Cleanup(pool.Close)
+	memos := map[string]*render.Memo{}
+	reads := func(names ...string) int { // of an application of so many files
+		tree := &identified{FS: fstest.MapFS{}}
+		for _, name := range names {
+			tree.FS.(fstest.MapFS)[name+".yaml"] = &fstest.MapFile{Data: []byte(configMap(name))}
+		}
+		app := strings.Join(names, "")
+		if memos[app] == nil {
+			memos[app] = &render.Memo{AtLeast: 1}
+		}
+		if _, err := pool.Rebuild(t.Context(), tree, "", memos[app]); err != nil {
+			t.Fatal(err)
+		}
+		return len(tree.wasRead())
+	}
+	for _, step := range []struct {
+		app  []string
+		read int
+	}{
+		{[]string{"a"}, 1}, {[]string{"b"}, 1}, {[]string{"c"}, 1},
+		{[]string{"a"}, 0}, // and b was used before all others now
+		{[]string{"d"}, 1},
+		{[]string{"a"}, 0}, {[]string{"c"}, 0}, {[]string{"d"}, 0},
+		{[]string{"b"}, 1},
+		{[]string{"e", "f", "g"}, 3}, // all there is room for
+		{[]string{"e", "f", "g"}, 0},
+		{[]string{"h", "i", "j", "k"}, 4}, // more than that
+		{[]string{"h", "i", "j", "k"}, 4},
+		{[]string{"e", "f", "g"}, 0},
+	} {
+		if read := reads(step.app...); read != step.read {
+			t.Errorf("%v: %d files were read, want %d", step.app, read, step.read)
+		}
+	}
+}

@@ -19,8 +19,11 @@ import (
 // A child has no second chance: it is replaced after it was killed or ended, when it holds a quarter of the memory that
 // it may have, and after some hundred builds.
 type Pool struct {
-	Process Process
-	Idle    time.Duration // after which a child without work is ended; 15 s if zero
+	Process  Process
+	Idle     time.Duration // after which a child without work is ended; 15 s if zero
+	Remember int64         // bytes of objects as JSON that all memos may hold together; 16 MiB if zero
+
+	memos memos
 
 	mu      gosync.Mutex
 	resting []*resting // those without work, the last one to be used first
@@ -39,26 +42,43 @@ const enoughJobs = 500
 // Build is like [Process.Build]. Where a child dies that did other builds before, those may be to blame: the build has
 // another try in a new one.
 func (p *Pool) Build(ctx context.Context, tree fs.FS, dir string) (manifests.Set, error) {
-	return p.Rebuild(ctx, tree, dir, nil)
+	set, _, err := p.build(ctx, dir, func() *host { return newHost(tree) })
+	return set, err
 }
 
 // Rebuild is like Build, of an application that may have been built before with the same memo, at whatever commit.
 func (p *Pool) Rebuild(ctx context.Context, tree fs.FS, dir string, memo *Memo) (manifests.Set, error) {
+	before := p.memos.of(memo)
+	set, h, err := p.build(ctx, dir, func() *host {
+		h := newHost(tree)
+		h.made = remembering(before)
+		return h
+	})
+	if err == nil {
+		p.memos.keep(memo, h.made.files, cmp.Or(p.Remember, 16<<20))
+	}
+	return set, err
+}
+
+// build answers the host, too, that had its questions asked: each child has one of its own.
+func (p *Pool) build(ctx context.Context, dir string, asked func() *host) (manifests.Set, *host, error) {
 	process := p.Process.orDefault()
 	if c := p.take(); c != nil {
-		set, died, err := process.buildIn(ctx, c, newHost(tree, memo), dir)
+		h := asked()
+		set, died, err := process.buildIn(ctx, c, h, dir)
 		p.give(c, process)
 		if !died {
-			return set, err
+			return set, h, err
 		}
 	}
 	c, err := process.start()
 	if err != nil {
-		return manifests.Set{}, fmt.Errorf("starting the renderer: %w", err)
+		return manifests.Set{}, nil, fmt.Errorf("starting the renderer: %w", err)
 	}
 	defer p.give(c, process)
-	set, _, err := process.buildIn(ctx, c, newHost(tree, memo), dir)
-	return set, err
+	h := asked()
+	set, _, err := process.buildIn(ctx, c, h, dir)
+	return set, h, err
 }
 
 // take is a child that rests, or nil.

@@ -35,7 +35,7 @@ func (p Process) Build(ctx context.Context, tree fs.FS, dir string) (manifests.S
 		return manifests.Set{}, fmt.Errorf("starting the renderer: %w", err)
 	}
 	defer c.end()
-	set, _, err := p.buildIn(ctx, c, newHost(tree, nil), dir)
+	set, _, err := p.buildIn(ctx, c, newHost(tree), dir)
 	return set, err
 }
 
@@ -59,8 +59,6 @@ func (p Process) buildIn(ctx context.Context, c *child, h *host, dir string) (se
 	case wrong != nil:
 		return manifests.Set{}, false, wrong
 	}
-	if set, err = manifests.NewSet(h.made.objects...); err == nil {
-		h.made.keep()
-	}
+	set, err = manifests.NewSet(h.made.objects...)
 	return set, false, err
 }

@@ -55,11 +55,10 @@ func TestASmallHeapMayGrowByMore(t *testing.T) {
 
 func TestEachCollectionIsSeen(t *testing.T) {
 	seen := make(chan struct{}, 1)
-	var over atomic.Bool
-	t.Cleanup(func() { over.Store(true) })
-	onCollection(func() {
-		if !over.Load() {
-			seen <- struct{}{}
+	onCollection(func() { // of this process until its end
+		select {
+		case seen <- struct{}{}:
+		default:
 		}
 	})
 	for range 3 {
