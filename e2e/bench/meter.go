@@ -128,21 +128,7 @@ func (t *target) serverCPU() map[string]float64 {
 // idleAfter waits until the cluster's processes have less than a fifth of a core to do for a moment, and answers how long that
 // took, to a tenth of a second.
 func (t *target) idleAfter(ctx context.Context) (seconds float64, err error) {
-	const window = 50 * time.Millisecond
-	began, last, quiet := time.Now(), t.clusterCPU(), 0
-	for time.Since(began) < 2*time.Minute {
-		if err := pause(ctx, window); err != nil {
-			return 0, err
-		}
-		now := t.clusterCPU()
-		if quiet++; now-last > window.Seconds()/5 {
-			quiet = 0
-		}
-		if last = now; quiet == 2 {
-			return max(0, time.Since(began).Seconds()-2*window.Seconds()), nil
-		}
-	}
-	return 0, fmt.Errorf("the cluster does not come to rest")
+	return t.quiet(ctx, 50*time.Millisecond, 2, 0.2)
 }
 
 // clusterCPU is the CPU time so far of all of the cluster's processes, in seconds.
@@ -154,19 +140,29 @@ func (t *target) clusterCPU() float64 {
 	return sum
 }
 
-// settle waits until the API server has as good as nothing to do for a second: less than a twentieth of a core.
+// settle waits until the cluster's processes have as good as nothing to do for a second: less than an eighth of a core.
 func (t *target) settle(ctx context.Context) error {
-	const window = time.Second
-	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); {
-		before := t.clusterCPU()
+	_, err := t.quiet(ctx, time.Second, 1, 0.12)
+	return err
+}
+
+// quiet waits until the cluster's processes take no more than so much of a core in each of so many windows in a row. It answers
+// how long it was until the first of these.
+func (t *target) quiet(ctx context.Context, window time.Duration, windows int, core float64) (seconds float64, err error) {
+	began, last, inARow := time.Now(), t.clusterCPU(), 0
+	for time.Since(began) < 2*time.Minute {
 		if err := pause(ctx, window); err != nil {
-			return err
+			return 0, err
 		}
-		if t.clusterCPU()-before <= 0.12*window.Seconds() {
-			return nil
+		now := t.clusterCPU()
+		if inARow++; now-last > core*window.Seconds() {
+			inARow = 0
+		}
+		if last = now; inARow == windows {
+			return max(0, (time.Since(began) - time.Duration(windows)*window).Seconds()), nil
 		}
 	}
-	return fmt.Errorf("the cluster does not come to rest")
+	return 0, fmt.Errorf("the cluster does not come to rest")
 }
 
 // pause sleeps.

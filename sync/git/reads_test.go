@@ -13,7 +13,6 @@ import (
 )
 
 func TestReadsAreUnchangedWhereNothingThatWasReadIs(t *testing.T) {
-	// overlay reads as a build would: it lists, looks for what is not there, and reads a base outside of its own directory.
 	identify := func(dir string) func(fs.FS) {
 		return func(tree fs.FS) {
 			entries, _ := fs.ReadDir(tree, dir)
@@ -24,6 +23,7 @@ func TestReadsAreUnchangedWhereNothingThatWasReadIs(t *testing.T) {
 			}
 		}
 	}
+	// overlay reads as a build would: it lists, looks for what is not there, and reads a base outside of its own directory.
 	overlay := func(tree fs.FS) {
 		_, _ = fs.ReadDir(tree, "apps/cart")
 		_, _ = fs.Stat(tree, "apps/cart/kustomization.yml")
