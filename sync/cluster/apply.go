@@ -85,7 +85,7 @@ func (o *Objects) created(ctx context.Context, w write) error {
 		return nil
 	}
 	if err == nil {
-		o.cluster.watches.Wrote(id, created.GetResourceVersion())
+		o.cluster.watches.Wrote(o.sync, id, created.GetResourceVersion())
 	}
 	return err
 }
@@ -131,7 +131,7 @@ func (o *Objects) applied(ctx context.Context, w write) error {
 
 // wrote notes an object that was applied as it is wanted.
 func (o *Objects) wrote(w write, applied metav1.Object) {
-	o.cluster.watches.Wrote(w.object.ID(), applied.GetResourceVersion())
+	o.cluster.watches.Wrote(o.sync, w.object.ID(), applied.GetResourceVersion())
 	o.cluster.watches.proved(o.sync, w.object.ID(), w.evidence, applied)
 }
 
@@ -178,7 +178,7 @@ func (o *Objects) disentangle(ctx context.Context, w write, change ownership) (c
 		written, err := resource.Patch(ctx, id.Name, types.JSONPatchType, body, metav1.PatchOptions{FieldManager: FieldManager})
 		if err == nil {
 			changed = true
-			o.cluster.watches.Wrote(id, written.GetResourceVersion())
+			o.cluster.watches.Wrote(o.sync, id, written.GetResourceVersion())
 		}
 		return err
 	})

@@ -151,7 +151,7 @@ func (o *Objects) deleteOne(ctx context.Context, u *unstructured.Unstructured) (
 	if u.GetDeletionTimestamp() != nil {
 		return left, nil
 	}
-	o.cluster.watches.Wrote(id, "")
+	o.cluster.watches.Wrote(o.sync, id, "")
 	err = client.Delete(ctx, id.Name, exactly(u.GetUID()))
 	if err != nil {
 		o.cluster.watches.NotDeleted(id, u.GetUID())

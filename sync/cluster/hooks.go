@@ -28,8 +28,8 @@ func (o *Objects) RunHooks(ctx context.Context, jobs []manifests.Object, run str
 	if err := o.cluster.watches.Ensure(ctx, ids); err != nil {
 		return nil, err
 	}
-	attended := o.cluster.pods.attendedBy(o.sync)
-	maps.Copy(attended, namespacesOf(ids))
+	attended := namespacesOf(ids)
+	maps.Copy(attended, o.cluster.pods.attendedBy(o.sync))
 	if err := o.cluster.pods.attend(ctx, o.sync, attended); err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (o *Objects) makeHook(ctx context.Context, job manifests.Object, run string
 	if err != nil {
 		return describe(job.String(), id.Kind, err)
 	}
-	o.cluster.watches.Wrote(id, made.GetResourceVersion())
+	o.cluster.watches.Wrote(o.sync, id, made.GetResourceVersion())
 	o.cluster.handover.settle(o.sync, id)
 	return nil
 }
@@ -239,15 +239,9 @@ func (t trial) hook(ctx context.Context, w write, isThere bool) (outcome, error)
 	return result, describe(w.object.String(), id.Kind, err)
 }
 
-// attendedBy is the namespaces that a Sync attends.
+// attendedBy is the namespaces that a Sync attends. Nobody may change them.
 func (p *podWatches) attendedBy(sync types.NamespacedName) map[string]bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	attended := map[string]bool{}
-	for name, attention := range p.attended {
-		if attention.syncs[sync] {
-			attended[name] = true
-		}
-	}
-	return attended
+	return p.namespaces[sync]
 }

@@ -56,7 +56,7 @@ func stays(u *unstructured.Unstructured) bool {
 // letGo takes this Sync's labels off an object, but not off another of the same name.
 func (o *Objects) letGo(ctx context.Context, client dynamic.ResourceInterface, u *unstructured.Unstructured) error {
 	without := fmt.Sprintf(`{"metadata":{"uid":%q,"labels":{%q:null,%q:null}}}`, u.GetUID(), manifests.LabelSync, manifests.LabelNamespace)
-	o.cluster.watches.Wrote(idOf(u), "")
+	o.cluster.watches.Wrote(o.sync, idOf(u), "")
 	_, err := client.Patch(ctx, u.GetName(), types.MergePatchType, []byte(without), metav1.PatchOptions{FieldManager: FieldManager})
 	if err != nil {
 		o.cluster.watches.NotDeleted(idOf(u), u.GetUID())

@@ -9,12 +9,12 @@ import (
 	"github.com/belay-gitops/belay/manifests"
 )
 
-// Wrote notes a write of belay's own: the resourceVersion that it gave the object, "" for a delete.
-func (w *Watches) Wrote(id manifests.ID, resourceVersion string) {
+// Wrote notes a write of belay's own, for a Sync: the resourceVersion that it gave the object, "" for a delete.
+func (w *Watches) Wrote(sync types.NamespacedName, id manifests.ID, resourceVersion string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.wrote[id] = resourceVersion
-	w.broken(id)
+	w.judged[sync].broken(id)
 	delete(w.finished, id)
 	delete(w.finishedBefore, id)
 }

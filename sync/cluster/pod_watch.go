@@ -23,9 +23,11 @@ type podWatches struct {
 
 	opened chan *podStore // to be filled; a store outlives the pass that opens it
 
-	mu       gosync.Mutex
-	attended map[string]*attention // by namespace
-	wide     *podStore             // of all namespaces; nil where there is none
+	mu         gosync.Mutex
+	attended   map[string]*attention                    // by namespace
+	namespaces map[types.NamespacedName]map[string]bool // that each Sync attends; nobody changes them
+	narrow     map[string]*podStore                     // by the one namespace of each
+	wide       *podStore                                // of all namespaces; nil where there is none
 }
 
 const (
@@ -36,7 +38,6 @@ const (
 // attention is what is looked at in one namespace, and for whom.
 type attention struct {
 	syncs  map[types.NamespacedName]bool
-	own    *podStore // of this namespace alone; nil where the wide one serves
 	memory *podMemory
 }
 
@@ -45,6 +46,7 @@ func newPodWatches(config *rest.Config, mapper meta.RESTMapper, notify func(type
 	return &podWatches{
 		config: config, mapper: mapper, notify: notify, owner: owner,
 		opened: make(chan *podStore), attended: map[string]*attention{},
+		namespaces: map[types.NamespacedName]map[string]bool{}, narrow: map[string]*podStore{},
 	}
 }
 
@@ -88,14 +90,14 @@ func podsUnseen(err error) error {
 func (p *podWatches) rearrange(sync types.NamespacedName, namespaces map[string]bool) (added map[string]bool, fresh []*podStore) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for name, a := range p.attended {
-		if !a.syncs[sync] || namespaces[name] {
+	for name := range p.namespaces[sync] {
+		if namespaces[name] {
 			continue
 		}
-		delete(a.syncs, sync)
-		if len(a.syncs) == 0 {
-			a.own.close()
+		a := p.attended[name]
+		if delete(a.syncs, sync); len(a.syncs) == 0 {
 			delete(p.attended, name)
+			p.widen(name)
 		}
 	}
 	added = map[string]bool{}
@@ -107,7 +109,16 @@ func (p *podWatches) rearrange(sync types.NamespacedName, namespaces map[string]
 		}
 		a.syncs[sync] = true
 	}
+	if p.namespaces[sync] = namespaces; len(namespaces) == 0 {
+		delete(p.namespaces, sync)
+	}
 	return added, p.arrange()
+}
+
+// widen closes the store that is of one namespace alone, if there is one. It is called with the lock held.
+func (p *podWatches) widen(namespace string) {
+	p.narrow[namespace].close()
+	delete(p.narrow, namespace)
 }
 
 // arrange decides which stores there are to be, closes those that are not needed any more, and answers those to open.
@@ -119,21 +130,20 @@ func (p *podWatches) arrange() (fresh []*podStore) {
 		p.wide = newPodStore("")
 		return []*podStore{p.wide}
 	case many && p.wide.serves():
-		for _, a := range p.attended {
-			a.own.close()
-			a.own = nil
+		for name := range p.narrow {
+			p.widen(name)
 		}
 		return nil
 	case many:
 		return nil
 	}
 	all := true
-	for name, a := range p.attended {
-		if a.own == nil {
-			a.own = newPodStore(name)
-			fresh = append(fresh, a.own)
+	for name := range p.attended {
+		if p.narrow[name] == nil {
+			p.narrow[name] = newPodStore(name)
+			fresh = append(fresh, p.narrow[name])
 		}
-		all = all && a.own.serves()
+		all = all && p.narrow[name].serves()
 	}
 	if all {
 		p.wide.close()
@@ -203,14 +213,14 @@ func (p *podWatches) await(ctx context.Context, namespace string) (*podStore, er
 func (p *podWatches) storeOf(namespace string) *podStore {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	a := p.attended[namespace]
+	narrow := p.narrow[namespace]
 	switch {
-	case a == nil:
+	case p.attended[namespace] == nil:
 		return nil
-	case a.own == nil || !a.own.serves() && p.wide.serves():
+	case narrow == nil || !narrow.serves() && p.wide.serves():
 		return p.wide
 	}
-	return a.own
+	return narrow
 }
 
 // discard forgets a store that is of no use.
@@ -221,8 +231,8 @@ func (p *podWatches) discard(store *podStore) {
 	if p.wide == store {
 		p.wide = nil
 	}
-	if a := p.attended[store.namespace]; a != nil && a.own == store {
-		a.own = nil
+	if p.narrow[store.namespace] == store {
+		delete(p.narrow, store.namespace)
 	}
 }
 

@@ -26,9 +26,10 @@ func attending(namespace string, reader client.Reader) *podWatches {
 	store := newPodStore(namespace)
 	store.cache = reader
 	close(store.synced)
-	return &podWatches{attended: map[string]*attention{
-		namespace: {syncs: map[types.NamespacedName]bool{}, own: store, memory: newPodMemory()},
-	}}
+	return &podWatches{
+		attended: map[string]*attention{namespace: {syncs: map[types.NamespacedName]bool{}, memory: newPodMemory()}},
+		narrow:   map[string]*podStore{namespace: store},
+	}
 }
 
 // watchingAPI is as much of an API server as watching asks for: each watch gets what there is, and what happens since.

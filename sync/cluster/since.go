@@ -90,10 +90,9 @@ func (s *steadiness) is(id manifests.ID, good bool, now time.Time) time.Time {
 	return s.since[id]
 }
 
-// broken notes that an object has been written, or is gone: how it was before says nothing of how it is. It is called
-// with the lock held.
-func (w *Watches) broken(id manifests.ID) {
-	for _, s := range w.judged {
+// broken notes that an object has been written, or is gone: how it was before says nothing of how it is.
+func (s *steadiness) broken(id manifests.ID) {
+	if s != nil {
 		delete(s.since, id)
 	}
 }

@@ -46,7 +46,7 @@ func TestABreakBetweenTwoPassesCounts(t *testing.T) {
 			time.Sleep(time.Second)
 			w.updated(at("2", "1"), at("3", "2"))
 		}, true, 0},
-		{"it is written", func(w *Watches) { w.Wrote(id, "2"); w.updated(at("1", "2"), at("2", "2")) }, false, time.Second},
+		{"it is written", func(w *Watches) { w.Wrote(shop, id, "2"); w.updated(at("1", "2"), at("2", "2")) }, false, time.Second},
 		{"it is deleted, and made anew", func(w *Watches) {
 			w.deleted(at("1", "2"))
 			time.Sleep(time.Second)

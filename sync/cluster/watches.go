@@ -368,7 +368,7 @@ func (w *Watches) gone(object client.Object) (matters bool) {
 	id := watchedID(object)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.broken(id)
+	w.judged[ownerOf(object.GetLabels())].broken(id)
 	written, ours := w.wrote[id]
 	if ours && (written == "" || !older(object.GetResourceVersion(), written)) {
 		delete(w.wrote, id) // there is nothing to catch up with

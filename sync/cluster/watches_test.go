@@ -146,16 +146,16 @@ func TestBelaysOwnWritesAreNoDrift(t *testing.T) {
 		want   bool
 	}{
 		{"a change by somebody", func(w *Watches) { w.updated(old, changed("11")) }, true},
-		{"a change by us", func(w *Watches) { w.Wrote(id, "11"); w.updated(old, changed("11")) }, false},
-		{"a change by us, heard of before its answer", func(w *Watches) { w.updated(old, changed("11")); w.Wrote(id, "11") }, false},
-		{"a change by somebody after ours", func(w *Watches) { w.Wrote(id, "11"); w.updated(old, changed("12")) }, true},
-		{"a change by somebody before ours", func(w *Watches) { w.updated(old, changed("11")); w.Wrote(id, "12") }, false},
+		{"a change by us", func(w *Watches) { w.Wrote(shop, id, "11"); w.updated(old, changed("11")) }, false},
+		{"a change by us, heard of before its answer", func(w *Watches) { w.updated(old, changed("11")); w.Wrote(shop, id, "11") }, false},
+		{"a change by somebody after ours", func(w *Watches) { w.Wrote(shop, id, "11"); w.updated(old, changed("12")) }, true},
+		{"a change by somebody before ours", func(w *Watches) { w.updated(old, changed("11")); w.Wrote(shop, id, "12") }, false},
 		{"a deletion by somebody", func(w *Watches) { w.deleted(old) }, true},
 		{"a deletion by somebody, heard of late", func(w *Watches) { w.deleted(toolscache.DeletedFinalStateUnknown{Key: "x", Obj: old}) }, true},
-		{"a deletion by somebody after our write", func(w *Watches) { w.Wrote(id, "10"); w.deleted(old) }, true},
-		{"a deletion by us", func(w *Watches) { w.Wrote(id, ""); w.deleted(old) }, false},
-		{"a deletion by somebody after ours was refused", func(w *Watches) { w.Wrote(id, ""); w.NotDeleted(id, old.GetUID()); w.deleted(old) }, true},
-		{"a deletion by somebody after ours", func(w *Watches) { w.Wrote(id, ""); w.deleted(old); w.deleted(old) }, true},
+		{"a deletion by somebody after our write", func(w *Watches) { w.Wrote(shop, id, "10"); w.deleted(old) }, true},
+		{"a deletion by us", func(w *Watches) { w.Wrote(shop, id, ""); w.deleted(old) }, false},
+		{"a deletion by somebody after ours was refused", func(w *Watches) { w.Wrote(shop, id, ""); w.NotDeleted(id, old.GetUID()); w.deleted(old) }, true},
+		{"a deletion by somebody after ours", func(w *Watches) { w.Wrote(shop, id, ""); w.deleted(old); w.deleted(old) }, true},
 		{"a deletion by somebody of what could not be made anew", func(w *Watches) {
 			w.Replacing(old.GetUID())
 			w.NotDeleted(id, old.GetUID())
@@ -212,14 +212,14 @@ func TestAWatchBehindOurOwnWriteIsStale(t *testing.T) {
 	if w.Stale(id, at("1")) || w.Stale(id, nil) {
 		t.Error("stale although we never wrote")
 	}
-	w.Wrote(id, "10")
+	w.Wrote(types.NamespacedName{}, id, "10")
 	if !w.Stale(id, nil) || !w.Stale(id, at("9")) {
 		t.Error("not stale although it is behind")
 	}
 	if w.Stale(id, at("10")) || w.Stale(id, at("11")) {
 		t.Error("stale although it has caught up")
 	}
-	w.Wrote(id, "")
+	w.Wrote(types.NamespacedName{}, id, "")
 	if w.Stale(id, at("11")) {
 		t.Error("stale after a deletion")
 	}
@@ -248,7 +248,7 @@ func TestAFinishedJobThatGoesIsNoDrift(t *testing.T) {
 	}
 	w, _ := noted()
 	w.deleted(of(`[{type: Complete, status: "True"}]`))
-	w.Wrote(id, "8")
+	w.Wrote(shop, id, "8")
 	if w.Finished(id) {
 		t.Error("it is finished although it was written again")
 	}
@@ -267,10 +267,10 @@ func TestAnObjectThatIsMadeAnewIsNoDrift(t *testing.T) {
 		}
 		w.Replacing("old")
 		if late {
-			w.Wrote(watchedID(old), "7")
+			w.Wrote(shop, watchedID(old), "7")
 		}
 		w.deleted(old)
-		w.Wrote(watchedID(old), "7")
+		w.Wrote(shop, watchedID(old), "7")
 		if w.Drifted(shop) {
 			t.Errorf("late %t: its end is drift", late)
 		}
