@@ -39,6 +39,14 @@ type resting struct {
 // enoughJobs is how many builds a child does.
 const enoughJobs = 500
 
+// Warm starts a child, so that the first build need not wait for that. Where it cannot be started, that build says so.
+func (p *Pool) Warm() {
+	process := p.Process.orDefault()
+	if c, err := process.start(); err == nil {
+		p.give(c, process)
+	}
+}
+
 // Build is like [Process.Build]. Where a child dies that did other builds before, those may be to blame: the build has
 // another try in a new one.
 func (p *Pool) Build(ctx context.Context, tree fs.FS, dir string) (manifests.Set, error) {

@@ -2,6 +2,7 @@ package render_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -45,7 +46,7 @@ func counted(t *testing.T) (*render.Pool, func() []int) {
 	t.Cleanup(pool.Close)
 	return pool, func() []int {
 		text, err := os.ReadFile(file)
-		if err != nil {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // none was started
 			t.Fatal(err)
 		}
 		var pids []int
@@ -80,6 +81,23 @@ func gone(t *testing.T, pid int) {
 		if time.Since(start) > 20*time.Second {
 			t.Fatalf("the child %d is still there", pid)
 		}
+	}
+}
+
+func TestAChildCanBeStartedBeforeItIsNeeded(t *testing.T) {
+	t.Parallel()
+	pool, started := counted(t)
+	pool.Warm()
+	for start := time.Now(); len(started()) == 0; time.Sleep(5 * time.Millisecond) {
+		if time.Since(start) > 20*time.Second {
+			t.Fatal("no child was started")
+		}
+	}
+	if want, got := builds(t, process(t), app(), "overlay"), builds(t, pool, app(), "overlay"); got != want {
+		t.Errorf("built\n%s\nwant\n%s", got, want)
+	}
+	if pids := started(); len(pids) != 1 {
+		t.Errorf("the build has another child: %v", pids)
 	}
 }
 

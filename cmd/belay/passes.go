@@ -60,7 +60,10 @@ func newPasses(c *cluster.Cluster, renderer *renderer, flags agentFlags, images 
 }
 
 // Start polls the remotes beside the passes, until ctx ends.
-func (p *passes) Start(ctx context.Context) error { return p.sources.Start(ctx) }
+func (p *passes) Start(ctx context.Context) error {
+	go p.renderer.pool.Warm() // each Sync is rendered once after a start
+	return p.sources.Start(ctx)
+}
 
 // Pass implements [cluster.Passes].
 func (p *passes) Pass(ctx context.Context, s *v1alpha1.Sync, first bool) cluster.Report {
