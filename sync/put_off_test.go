@@ -164,3 +164,22 @@ func changed(object map[string]any) map[string]any {
 	object["spec"] = map[string]any{"size": int64(2)}
 	return object
 }
+
+// How an object is written is found out with what is wanted of it: what was tried for a newer release says nothing of an older.
+func TestWhatIsPutOffIsTriedAgainAfterANewerReleaseWas(t *testing.T) {
+	a := kept(t)
+	a.refuse["Apply ConfigMap/shop/vars"] = noBackend
+	a.push("v2", config("vars", "2"), web("cart", "acme/cart:1"))
+	a.poll()
+	clear(a.refuse)
+	a.refuse["Store 3"] = fault{reason: "ClusterUnavailable", temporary: true}
+	a.push("v3", config("vars", "3"), web("cart", "acme/cart:1"))
+	from := len(a.calls)
+	a.passAfter(time.Minute)
+	got := only(a.calls[from:], func(call string) bool {
+		return call == "Differing" || call == "Store 3" || strings.HasPrefix(call, "Apply ")
+	})
+	if diff := cmp.Diff([]string{"Differing", "Store 3", "Differing", "Apply ConfigMap/shop/vars"}, got); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -55,6 +55,7 @@ func (s *Syncer) start(ctx context.Context, want Want, in input, release manifes
 	if err != nil {
 		return err
 	}
+	s.memory.progress = progress{} // how to write what is put off of an earlier release is not known any more
 	release.Adopted = manifests.Union(changes.Adopted, owned.adopted)
 	release.Done = done(release.Objects, owned.ran)
 	differing := without(changes.Objects, release.Done)
