@@ -105,3 +105,24 @@ func TestARetryEndsAFightOnceAlsoWhileGitIsDown(t *testing.T) {
 		t.Errorf("put back %d times", n)
 	}
 }
+
+func TestAFightKeepsNoReleaseOfWhichSomethingIsPutOff(t *testing.T) {
+	a := kept(t)
+	a.refuse["Apply ConfigMap/shop/vars"] = noBackend
+	a.push("v2", config("vars", "2"), config("other", "2"), web("cart", "acme/cart:1"))
+	a.poll()
+	from := len(a.calls)
+	for range 30 {
+		a.rewrite("other")
+		a.passAfter(time.Second)
+	}
+	if n := a.corrections("other", from); n != 5 {
+		t.Errorf("put back %d times", n)
+	}
+	a.passes(time.Minute)
+	if a.result() != manifests.Applying {
+		t.Errorf("%s although vars was never written", a.result())
+	}
+	clear(a.refuse)
+	a.until("v2", manifests.Kept)
+}

@@ -73,6 +73,9 @@ func (s *Syncer) write(ctx context.Context, want Want, record manifests.Record, 
 	hasRun := record.Outcome.HasRun()
 	w := writing{release: release, as: as, insist: true, patient: (!hasRun || as < 0) && !s.memory.course.hasty, hasRun: hasRun}
 	written, err = s.apply(ctx, w, objects)
+	if s.memory.written != as {
+		s.memory.fights.until = time.Time{} // in a pause it is judged as if all were written
+	}
 	s.memory.fights.note(written, s.Clock())
 	return written, err
 }
