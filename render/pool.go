@@ -47,8 +47,8 @@ func (p *Pool) Warm() {
 	}
 }
 
-// Build is like [Process.Build]. Where a child dies that did other builds before, those may be to blame: the build has
-// another try in a new one.
+// Build is like [Process.Build]. Where a child dies that was there before, others may be to blame: the build has another try
+// in a new one.
 func (p *Pool) Build(ctx context.Context, tree fs.FS, dir string) (manifests.Set, error) {
 	set, _, err := p.build(ctx, dir, func() *host { return newHost(tree) })
 	return set, err

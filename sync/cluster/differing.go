@@ -11,8 +11,8 @@ import (
 	"github.com/belay-gitops/belay/manifests"
 )
 
-// Differing tries the objects on the API server, with strict field validation and without writing, and answers what would
-// change. An error names all objects refused.
+// Differing tries the objects on the API server, without writing, and answers what would change. An error names all objects
+// refused.
 //
 // What is known to be as wanted is not tried, see [proof]; of what is tried, most costs one request. An object is read
 // before only where the watches do not know enough of it, and listed with others by label where many are.

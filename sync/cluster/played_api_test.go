@@ -31,7 +31,6 @@ type playedAPI struct {
 	version  int
 	watchers map[chan playedEvent]string // and what they watch
 	asked    map[string]int              // "list", "watch", "get", "try", "apply"
-	fields   map[string]int              // fieldValidation of what is tried and applied, the word after the other
 	loses    bool                        // the answers to what it applies
 	mute     bool                        // it tells watches nothing
 	forbids  string                      // what may not be listed or watched: the beginning of a path
@@ -74,7 +73,7 @@ func play(t testing.TB) (*playedAPI, *Cluster) {
 // playUnstarted is play before the watches run.
 func playUnstarted(t testing.TB) (*playedAPI, *Cluster) {
 	t.Helper()
-	api := &playedAPI{objects: map[string]*unstructured.Unstructured{}, watchers: map[chan playedEvent]string{}, asked: map[string]int{}, fields: map[string]int{}, version: 1}
+	api := &playedAPI{objects: map[string]*unstructured.Unstructured{}, watchers: map[chan playedEvent]string{}, asked: map[string]int{}, version: 1}
 	server := httptest.NewServer(api)
 	t.Cleanup(func() {
 		server.CloseClientConnections()
@@ -250,12 +249,10 @@ func (a *playedAPI) apply(w http.ResponseWriter, r *http.Request) {
 	now := appliedTo(before, content)
 	if r.URL.Query().Has("dryRun") {
 		a.count("try")
-		a.fields["try "+r.URL.Query().Get("fieldValidation")]++
 		a.write(w, r, now)
 		return
 	}
 	a.count("apply")
-	a.fields["apply "+r.URL.Query().Get("fieldValidation")]++
 	if before == nil || !reflect.DeepEqual(before.Object, now.Object) {
 		a.put(r.URL.Path, now)
 	}

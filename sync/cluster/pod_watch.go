@@ -97,7 +97,7 @@ func (p *podWatches) rearrange(sync types.NamespacedName, namespaces map[string]
 		a := p.attended[name]
 		if delete(a.syncs, sync); len(a.syncs) == 0 {
 			delete(p.attended, name)
-			p.widen(name)
+			p.closeNarrow(name)
 		}
 	}
 	added = map[string]bool{}
@@ -115,8 +115,8 @@ func (p *podWatches) rearrange(sync types.NamespacedName, namespaces map[string]
 	return added, p.arrange()
 }
 
-// widen closes the store that is of one namespace alone, if there is one. It is called with the lock held.
-func (p *podWatches) widen(namespace string) {
+// closeNarrow closes the store that is of one namespace alone, if there is one. It is called with the lock held.
+func (p *podWatches) closeNarrow(namespace string) {
 	p.narrow[namespace].close()
 	delete(p.narrow, namespace)
 }
@@ -131,7 +131,7 @@ func (p *podWatches) arrange() (fresh []*podStore) {
 		return []*podStore{p.wide}
 	case many && p.wide.serves():
 		for name := range p.narrow {
-			p.widen(name)
+			p.closeNarrow(name)
 		}
 		return nil
 	case many:

@@ -152,30 +152,6 @@ func TestWhatAReleaseAsks(t *testing.T) {
 }
 
 // The manager starts watches and passes side by side: a pass that comes first waits, and takes nothing for missing.
-// What has been tried as it is written is not validated twice, which is a sixth of what a creation takes the API server. What
-// could not be tried is.
-func TestEachFieldIsValidatedOnce(t *testing.T) {
-	api, c := play(t)
-	o := shopOn(t, c, v1alpha1.Spec{})
-	released(t, api, o, shopSet(t, "cart", 3, "1"))
-	released(t, api, o, shopSet(t, "cart", 3, "2"))
-	if diff := cmp.Diff(map[string]int{"try Strict": 6, "apply Ignore": 6}, api.fields); diff != "" {
-		t.Error("created, and one of five changed:", diff)
-	}
-	clear(api.fields)
-	if _, err := shopOn(t, c, v1alpha1.Spec{}).Apply(t.Context(), shopSet(t, "cart", 3, "3").Objects(), true); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(map[string]int{"apply Strict": 5}, api.fields); diff != "" {
-		t.Error("by another view, which has tried nothing:", diff)
-	}
-	service := shopSet(t, "cart", 0, "1").Objects()[0]
-	with := trial{kinds: map[kind]string{service.ID().GroupKind(): "Namespaced"}}
-	if !with.brings(write{object: service}) || (trial{}).brings(write{object: service}) {
-		t.Error("an object whose definition comes with it may be written to another one than it was tried with")
-	}
-}
-
 func TestNothingIsReadBeforeTheWatchesRun(t *testing.T) {
 	objects := shopSet(t, "cart", 1, "1")
 	api, c := playUnstarted(t)

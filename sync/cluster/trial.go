@@ -143,7 +143,7 @@ func (t trial) rewritten(ctx context.Context, w write, seen client.Object) (outc
 	if err != nil || tried.GetResourceVersion() != seen.GetResourceVersion() {
 		return t.afresh(ctx, w) // what can be done about it, or about what the watch is behind with, tells who reads it
 	}
-	result.contended, result.valid = contended, !t.brings(w)
+	result.contended = contended
 	result.entangle(w, tried)
 	return result, nil
 }
@@ -189,7 +189,6 @@ func (t trial) anew(ctx context.Context, w write) (outcome, error) {
 			return result, describe(w.object.String(), id.Kind, getErr)
 		}
 	}
-	result.valid = err == nil && !t.brings(w)
 	switch {
 	case apierrors.IsNotFound(err) && t.brought[namespaceID(id.Namespace)]:
 		err = t.tryElsewhere(ctx, w, t.sync.Namespace)
@@ -245,7 +244,7 @@ func (t trial) over(ctx context.Context, w write, live *unstructured.Unstructure
 	case err != nil:
 		return result, describe(w.object.String(), w.object.ID().Kind, err)
 	}
-	result.contended, result.valid = contended, !t.brings(w)
+	result.contended = contended
 	result.entangle(w, tried)
 	now, _ := tried.(*unstructured.Unstructured)
 	if result.entangled || !equality.Semantic.DeepEqual(essence(live), essence(now)) {
@@ -254,12 +253,6 @@ func (t trial) over(ctx context.Context, w write, live *unstructured.Unstructure
 		t.cluster.watches.proved(t.sync, w.object.ID(), w.evidence, now)
 	}
 	return result, nil
-}
-
-// brings tells whether the set has the definition of an object's kind, which may be another one when the object is written.
-func (t trial) brings(w write) bool {
-	_, brought := t.kinds[w.object.ID().GroupKind()]
-	return brought
 }
 
 // backend is how the API server names the Service behind a webhook that it could not call.
