@@ -46,8 +46,9 @@ const pageMethod = `## How it is measured
   push, before the poke, until a watch shows the change; requests are counted until all is told.
 - **The floor** is a client that sends what nobody can do without, and nothing else: for each Sync a dry run and a server-side apply of each object, a Secret of
   about the size of belay's release, and a status. Its requests are made up before the clock starts, and their answers are not looked at. It has as many
-  requests under way as belay, and runs before or after belay on the same cluster, in turn. Beside it, for information, the applies alone, and among
-  the figures how long it takes until the controllers have observed what the floor applied: belay keeps no release before that.
+  requests under way as belay, and runs before or after belay on the same cluster, in turn. It asks for the field validation that kubectl asks for; belay
+  does without, since an apply refuses unknown fields anyway. Beside it, for information, the applies alone, and among the figures how long it takes
+  until the controllers have observed what the floor applied: belay keeps no release before that.
 - **Fairness.** A small app is deployed twenty times, alone and beside 1,000 Syncs of which a quarter crash, are never ready, are refused, and follow a branch
   that is not there, and are tried again.
 - **ConfigMaps** are one Sync of so many, 1 KiB of generated settings each.
