@@ -18,6 +18,14 @@ func (a *agent) rewrite(name string) {
 	a.drifted = true
 }
 
+// rewrites is somebody who does that so many times, and a pass each time.
+func (a *agent) rewrites(name string, times int, every time.Duration) {
+	for range times {
+		a.rewrite(name)
+		a.passAfter(every)
+	}
+}
+
 func (a *agent) corrections(name string, from int) int {
 	return len(only(a.calls[from:], func(call string) bool { return call == "Apply ConfigMap/shop/"+name }))
 }
@@ -26,10 +34,7 @@ func TestAFightOverAFieldIsNoticedAndStopped(t *testing.T) {
 	a := kept(t)
 	a.settle()
 	from := len(a.calls)
-	for range 60 {
-		a.rewrite("vars")
-		a.passAfter(time.Second)
-	}
+	a.rewrites("vars", 60, time.Second)
 	if n := a.corrections("vars", from); n != 5 {
 		t.Errorf("put back %d times", n)
 	}
@@ -62,10 +67,7 @@ func TestAFightOverAFieldIsNoticedAndStopped(t *testing.T) {
 func TestAFightThatTheOtherGivesUpIsOver(t *testing.T) {
 	a := kept(t)
 	a.settle()
-	for range 10 {
-		a.rewrite("vars")
-		a.passAfter(time.Second)
-	}
+	a.rewrites("vars", 10, time.Second)
 	if a.ready().Reason != "DriftFight" {
 		t.Fatalf("%s", a.ready().Reason)
 	}
@@ -80,10 +82,7 @@ func TestWhatIsPutBackNowAndThenIsNoFight(t *testing.T) {
 	a := kept(t)
 	a.settle()
 	from := len(a.calls)
-	for range 20 {
-		a.rewrite("vars")
-		a.passAfter(15 * time.Second)
-	}
+	a.rewrites("vars", 20, 15*time.Second)
 	if n := a.corrections("vars", from); n != 20 || a.ready().Reason != "Kept" {
 		t.Errorf("put back %d times, %s", n, a.ready().Reason)
 	}
@@ -97,10 +96,7 @@ func TestARetryEndsAFightOnceAlsoWhileGitIsDown(t *testing.T) {
 	a.refuse["Head"] = down
 	a.asked[v1alpha1.AnnotationRetryAt] = "now"
 	from := len(a.calls)
-	for range 60 {
-		a.rewrite("vars")
-		a.passAfter(time.Second)
-	}
+	a.rewrites("vars", 60, time.Second)
 	if n := a.corrections("vars", from); n > 7 {
 		t.Errorf("put back %d times", n)
 	}
@@ -112,10 +108,7 @@ func TestAFightKeepsNoReleaseOfWhichSomethingIsPutOff(t *testing.T) {
 	a.push("v2", config("vars", "2"), config("other", "2"), web("cart", "acme/cart:1"))
 	a.poll()
 	from := len(a.calls)
-	for range 30 {
-		a.rewrite("other")
-		a.passAfter(time.Second)
-	}
+	a.rewrites("other", 30, time.Second)
 	if n := a.corrections("other", from); n != 5 {
 		t.Errorf("put back %d times", n)
 	}
