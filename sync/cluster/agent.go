@@ -164,12 +164,10 @@ func control(mgr manager.Manager, options AgentOptions, queue *queue, cluster *C
 		return err
 	}
 	asked := predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{})
-	err = loop.Watch(source.Kind[client.Object](mgr.GetCache(), &v1alpha1.Sync{}, &handler.EnqueueRequestForObject{}, asked))
-	if err != nil {
+	if err := loop.Watch(newSyncSource(mgr.GetCache(), &handler.EnqueueRequestForObject{}, asked)); err != nil {
 		return err
 	}
-	err = loop.Watch(source.Kind(mgr.GetCache(), client.Object(&v1alpha1.Sync{}), cluster.attend()))
-	if err != nil {
+	if err := loop.Watch(newSyncSource(mgr.GetCache(), cluster.attend())); err != nil {
 		return err
 	}
 	return loop.Watch(source.Func(queue.open))

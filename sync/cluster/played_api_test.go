@@ -48,18 +48,21 @@ const (
 		{"name":"services","kind":"Service","namespaced":true,"verbs":["get","list","watch","patch"]}]}`
 	playedApps = `{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"apps/v1","resources":[
 		{"name":"deployments","kind":"Deployment","namespaced":true,"verbs":["get","list","watch","patch"]}]}`
+	playedBelay = `{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"belay.dev/v1alpha1","resources":[
+		{"name":"syncs","kind":"Sync","namespaced":true,"verbs":["get","list","watch","patch"]}]}`
 	playedServing = `{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"serving.example/v1","resources":[
 		{"name":"services","kind":"Service","namespaced":true,"verbs":["get","list","watch","patch"]}]}`
 	playedGroups = `{"kind":"APIGroupList","apiVersion":"v1","groups":[{"name":"apps",
-		"versions":[{"groupVersion":"apps/v1","version":"v1"}],"preferredVersion":{"groupVersion":"apps/v1","version":"v1"}},{"name":"serving.example",
+		"versions":[{"groupVersion":"apps/v1","version":"v1"}],"preferredVersion":{"groupVersion":"apps/v1","version":"v1"}},{"name":"belay.dev",
+		"versions":[{"groupVersion":"belay.dev/v1alpha1","version":"v1alpha1"}],"preferredVersion":{"groupVersion":"belay.dev/v1alpha1","version":"v1alpha1"}},{"name":"serving.example",
 		"versions":[{"groupVersion":"serving.example/v1","version":"v1"}],"preferredVersion":{"groupVersion":"serving.example/v1","version":"v1"}}]}`
 )
 
 var playedDiscovery = map[string]string{
 	"/api": `{"kind":"APIVersions","versions":["v1"]}`, "/apis": playedGroups, "/api/v1": playedCore, "/apis/apps/v1": playedApps,
-	"/apis/serving.example/v1": playedServing,
-	"/apis/serving.example":    `{"kind":"APIGroup","apiVersion":"v1","name":"serving.example","versions":[{"groupVersion":"serving.example/v1","version":"v1"}],"preferredVersion":{"groupVersion":"serving.example/v1","version":"v1"}}`,
-	"/apis/apps":               `{"kind":"APIGroup","apiVersion":"v1","name":"apps","versions":[{"groupVersion":"apps/v1","version":"v1"}],"preferredVersion":{"groupVersion":"apps/v1","version":"v1"}}`,
+	"/apis/serving.example/v1": playedServing, "/apis/belay.dev/v1alpha1": playedBelay,
+	"/apis/serving.example": `{"kind":"APIGroup","apiVersion":"v1","name":"serving.example","versions":[{"groupVersion":"serving.example/v1","version":"v1"}],"preferredVersion":{"groupVersion":"serving.example/v1","version":"v1"}}`,
+	"/apis/apps":            `{"kind":"APIGroup","apiVersion":"v1","name":"apps","versions":[{"groupVersion":"apps/v1","version":"v1"}],"preferredVersion":{"groupVersion":"apps/v1","version":"v1"}}`,
 }
 
 // play starts an API server, and a Cluster that watches it.
@@ -104,7 +107,7 @@ func (a *playedAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	parts, query := strings.Split(r.URL.Path, "/"), r.URL.Query()
 	last := parts[len(parts)-1]
-	isList := last == "configmaps" || last == "services" || last == "deployments"
+	isList := last == "configmaps" || last == "services" || last == "deployments" || last == "syncs"
 	switch {
 	case isList && a.forbids != "" && strings.HasPrefix(r.URL.Path, a.forbids):
 		w.WriteHeader(http.StatusForbidden)
@@ -229,7 +232,7 @@ func (a *playedAPI) watch(w http.ResponseWriter, r *http.Request) {
 
 // playedKind is an object of the kind that a list is of, and no more.
 func playedKind(list string) map[string]any {
-	kinds := map[string]string{"configmaps": "ConfigMap", "services": "Service", "deployments": "Deployment"}
+	kinds := map[string]string{"configmaps": "ConfigMap", "services": "Service", "deployments": "Deployment", "syncs": "Sync"}
 	object := map[string]any{"apiVersion": "v1", "kind": kinds[list[strings.LastIndex(list, "/")+1:]]}
 	if group, ok := strings.CutPrefix(list, "/apis/"); ok {
 		object["apiVersion"] = strings.Join(strings.SplitN(group, "/", 3)[:2], "/")
