@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -77,6 +79,11 @@ func Run(ctx context.Context, config *rest.Config, options AgentOptions, start f
 	defer lost(nil)
 	config = limited(guarded(config, options, func() { lost(errLeaseOver) }), options.APIConcurrency)
 	config.QPS = -1 // as in Connect: five statuses and events a second would do for no more than a few Syncs
+	queue := &queue{}
+	cluster, err := Connect(config, queue.carryOn)
+	if err != nil {
+		return err
+	}
 	patience := 10 * time.Second
 	// By default renewed every five seconds: most of what an agent at rest asks. One that is killed is succeeded after
 	// thirty; one that ends gives the lease back.
@@ -84,6 +91,7 @@ func Run(ctx context.Context, config *rest.Config, options AgentOptions, start f
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        known,
 		Logger:                        options.Logger,
+		MapperProvider:                func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return cluster.mapper, nil },
 		LeaderElection:                options.LeaderElection,
 		LeaderElectionID:              leaseName,
 		LeaderElectionNamespace:       options.Namespace,
@@ -97,11 +105,6 @@ func Run(ctx context.Context, config *rest.Config, options AgentOptions, start f
 	})
 	if err != nil {
 		return fmt.Errorf("preparing the agent: %w", err)
-	}
-	queue := &queue{}
-	cluster, err := Connect(config, queue.carryOn)
-	if err != nil {
-		return err
 	}
 	cluster.handover.notify = queue.begin
 	cluster.handover.syncs = mgr.GetClient()

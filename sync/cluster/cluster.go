@@ -10,7 +10,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	gosync "sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -56,10 +55,11 @@ func Connect(config *rest.Config, notify func(types.NamespacedName)) (*Cluster, 
 	if err != nil {
 		return nil, fmt.Errorf("preparing a client: %w", err)
 	}
-	mapper, err := apiutil.NewDynamicRESTMapper(config, httpClient)
+	discovered, err := apiutil.NewDynamicRESTMapper(config, httpClient)
 	if err != nil {
 		return nil, fmt.Errorf("preparing discovery: %w", err)
 	}
+	mapper := &rememberingMapper{RESTMapper: discovered}
 	own, err := dynamic.NewForConfigAndClient(config, httpClient)
 	if err != nil {
 		return nil, fmt.Errorf("preparing a client: %w", err)
@@ -108,8 +108,6 @@ type Objects struct {
 	// their APIServices lead to.
 	approaches map[manifests.ID]approach
 	served     map[string]bool
-
-	mappings gosync.Map // schema.GroupVersionKind → *meta.RESTMapping: a pass looks each kind up once
 }
 
 // Objects is the view of a Sync, as its spec has it. With a service account (of the Sync's namespace) all requests are
@@ -153,9 +151,6 @@ func (o *Objects) resource(mapping *meta.RESTMapping, namespace string) dynamic.
 // mapping finds the resource of an object, in the version that its manifest is written in.
 func (o *Objects) mapping(object manifests.Object) (*meta.RESTMapping, error) {
 	gvk := object.GroupVersionKind()
-	if known, ok := o.mappings.Load(gvk); ok {
-		return known.(*meta.RESTMapping), nil
-	}
 	mapping, err := o.cluster.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 	if meta.IsNoMatchError(err) {
 		return nil, &Error{Reason: "UnknownKind", Object: object.String(), Temporary: true,
@@ -164,7 +159,6 @@ func (o *Objects) mapping(object manifests.Object) (*meta.RESTMapping, error) {
 	if err != nil {
 		return nil, describe(object.String(), gvk.Kind, err)
 	}
-	o.mappings.Store(gvk, mapping)
 	return mapping, nil
 }
 

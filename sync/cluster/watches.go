@@ -235,17 +235,18 @@ func (w *Watches) get(ctx context.Context, id manifests.ID, options ...client.Ge
 
 // versionOf is what an object is cached as; the zero value where the cluster does not know its kind.
 func (w *Watches) versionOf(id manifests.ID) (schema.GroupVersionKind, error) {
+	w.mu.Lock()
+	known := w.watched[id.GroupKind()]
+	w.mu.Unlock()
+	if known.canBeRead() {
+		return known.version, nil
+	}
 	mapping, err := w.mapper.RESTMapping(id.GroupKind())
 	if meta.IsNoMatchError(err) {
 		return schema.GroupVersionKind{}, nil
 	}
 	if err != nil {
 		return schema.GroupVersionKind{}, describe(id.String(), id.Kind, err)
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if known := w.watched[id.GroupKind()]; known.canBeRead() {
-		return known.version, nil
 	}
 	return mapping.GroupVersionKind, nil
 }
