@@ -34,12 +34,12 @@ func TestAGoodCommitIsAppliedJudgedAndKept(t *testing.T) {
 		}
 	})
 	t.Run("told after a while", func(t *testing.T) {
-		if a.passAfter(a.out.Next); a.out.Next != 8*time.Second || len(a.events) != 1 {
+		if a.passAfter(a.out.Next); a.out.Next != 10*time.Second-tellAfter || len(a.events) != 1 {
 			t.Errorf("next in %s, told %v", a.out.Next, a.events)
 		}
 	})
 	t.Run("not before it was stable", func(t *testing.T) {
-		if diff := cmp.Diff([]string{"Health closely", "ReplacePods"}, a.passAfter(7*time.Second)); diff != "" {
+		if diff := cmp.Diff([]string{"Health closely", "ReplacePods"}, a.passAfter(a.out.Next-time.Second)); diff != "" {
 			t.Error(diff)
 		}
 	})

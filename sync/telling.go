@@ -14,7 +14,7 @@ import (
 // tellAfter is how long a release has to be under way until people are told how far it is. What is written of one that is
 // kept within that would be read by nobody, and each status and each event is a request: where a commit changes a hundred
 // Syncs, each has the others to wait for.
-const tellAfter = 2 * time.Second
+const tellAfter = 5 * time.Second
 
 // KeepBack is for how long a status may be kept back, and be replaced by a later one, once it differs from what was told
 // before; 0 where it has to be told now. It may wait where it says nothing but how far a release under way is that nothing

@@ -187,7 +187,7 @@ func (q *queue) open(_ context.Context, opened workqueue.TypedRateLimitingInterf
 }
 
 // gathering is how long changes are gathered into one pass: a rollout of many pods changes them by the dozen.
-const gathering = 50 * time.Millisecond
+const gathering = 20 * time.Millisecond
 
 // begin calls a Sync for what is new to it, such as a commit.
 func (q *queue) begin(sync types.NamespacedName) { q.add(sync, 0) }
