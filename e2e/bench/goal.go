@@ -97,7 +97,7 @@ func total(_ Results, r *Result) (float64, bool) {
 func each(_ Results, r *Result) (float64, bool) { return r.requestsEach(), r.Tries > 0 }
 
 // steady is how many requests there were but for statuses and events: of these a slow machine makes more, since what lasts
-// longer than two seconds is told.
+// longer than five seconds is told.
 func steady(r *Result) float64 {
 	return float64(r.Belay.Requests.total() - r.Belay.Requests["status"] - r.Belay.Requests["event"])
 }

@@ -34,6 +34,7 @@ type playedAPI struct {
 	loses    bool                        // the answers to what it applies
 	mute     bool                        // it tells watches nothing
 	forbids  string                      // what may not be listed or watched: the beginning of a path
+	without  string                      // what of discovery is not there: the beginning of a path
 	newer    bool                        // it serves the kind of playedServing in a version more, which it prefers
 }
 
@@ -126,6 +127,9 @@ func (a *playedAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (a *playedAPI) discovery(path string) (text string, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.without != "" && strings.HasPrefix(path, a.without) {
+		return "", false
+	}
 	text, ok = playedDiscovery[path]
 	switch serving := strings.HasPrefix(path, "/apis/serving.example/v2"); {
 	case a.newer && serving:

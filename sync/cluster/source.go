@@ -3,8 +3,11 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync/atomic"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/util/wait"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -24,7 +27,8 @@ type syncSource struct {
 	handler    handler.EventHandler
 	predicates []predicate.Predicate
 
-	opened chan error // what came of opening it, once
+	opened chan error            // what came of opening it, once
+	failed atomic.Pointer[error] // why it could not be opened so far
 }
 
 var _ source.SyncingSource = (*syncSource)(nil)
@@ -45,14 +49,22 @@ func (s *syncSource) Start(ctx context.Context, queue requests) error {
 	return nil
 }
 
-// open has the handler called, and returns when the first list has come.
+// open has the handler called, and returns when it has handled the first list.
 func (s *syncSource) open(ctx context.Context, queue requests) error {
-	var informer cache.Informer
-	err := wait.PollUntilContextCancel(ctx, discoveryRetry, true, func(ctx context.Context) (known bool, err error) {
-		if informer, err = s.cache.GetInformer(ctx, &v1alpha1.Sync{}, cache.BlockUntilSynced(false)); err != nil {
-			log.FromContext(ctx).Error(err, "the API server does not know Syncs; are belay's CustomResourceDefinitions installed?")
+	informer := &registering{}
+	err := wait.PollUntilContextCancel(ctx, discoveryRetry, true, func(ctx context.Context) (bool, error) {
+		known, err := s.cache.GetInformer(ctx, &v1alpha1.Sync{}, cache.BlockUntilSynced(false))
+		if meta.IsNoMatchError(err) {
+			err = fmt.Errorf("install belay's CustomResourceDefinitions: %w", err)
 		}
-		return err == nil, nil
+		if err != nil {
+			s.failed.Store(&err)
+			log.FromContext(ctx).Error(err, "the Syncs cannot be watched yet")
+			return false, nil
+		}
+		informer.Informer = known
+		s.failed.Store(nil)
+		return true, nil
 	})
 	if err != nil {
 		return err
@@ -60,21 +72,38 @@ func (s *syncSource) open(ctx context.Context, queue requests) error {
 	if err := (&source.Informer{Informer: informer, Handler: s.handler, Predicates: s.predicates}).Start(ctx, queue); err != nil {
 		return err
 	}
-	if !toolscache.WaitFor(ctx, "", informer.HasSyncedChecker()) {
+	if !toolscache.WaitFor(ctx, "", informer.handled.HasSyncedChecker()) {
 		return ctx.Err()
 	}
 	return nil
 }
 
+// registering is an informer that keeps what source.Informer drops: what tells that the handler has had the first list.
+type registering struct {
+	cache.Informer
+	handled toolscache.ResourceEventHandlerRegistration
+}
+
+// AddEventHandlerWithOptions implements [cache.Informer].
+func (r *registering) AddEventHandlerWithOptions(handler toolscache.ResourceEventHandler, options toolscache.HandlerOptions) (toolscache.ResourceEventHandlerRegistration, error) {
+	handled, err := r.Informer.AddEventHandlerWithOptions(handler, options)
+	r.handled = handled
+	return handled, err
+}
+
 // WaitForSync implements [source.SyncingSource].
 func (s *syncSource) WaitForSync(ctx context.Context) error {
+	var err error
 	select {
-	case err := <-s.opened:
-		return err
+	case err = <-s.opened:
 	case <-ctx.Done():
-		if errors.Is(ctx.Err(), context.Canceled) {
-			return nil // the agent ends
+		err = errors.New("the API server has not listed the Syncs in time")
+		if failed := s.failed.Load(); failed != nil {
+			err = *failed
 		}
-		return errors.New("the API server has not listed the Syncs in time")
 	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return nil // the agent ends
+	}
+	return err
 }

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,17 +16,15 @@ import (
 	"github.com/belay-gitops/belay/sync/api/v1alpha1"
 )
 
-// playSyncs starts an API server that has one Sync, and a source of Syncs that has been started.
-func playSyncs(t *testing.T, forbidden bool) (*playedAPI, *syncSource, requests) {
+// playSyncs starts an API server that has one Sync, and a source of Syncs.
+func playSyncs(t *testing.T, change func(*playedAPI)) (*syncSource, requests) {
 	t.Helper()
 	api, c := playUnstarted(t)
 	shop := &unstructured.Unstructured{Object: playedKind("/apis/belay.dev/v1alpha1/syncs")}
 	shop.SetNamespace("shop")
 	shop.SetName("shop")
 	api.put("/apis/belay.dev/v1alpha1/namespaces/shop/syncs/shop", shop)
-	if forbidden {
-		api.forbids = "/apis/belay.dev"
-	}
+	change(api)
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
@@ -47,37 +46,45 @@ func playSyncs(t *testing.T, forbidden bool) (*playedAPI, *syncSource, requests)
 	if err := source.Start(t.Context(), queue); err != nil {
 		t.Fatal(err)
 	}
-	return api, source, queue
+	return source, queue
 }
 
 func TestSyncSource(t *testing.T) {
 	t.Parallel()
-	t.Run("is ready with the first list", func(t *testing.T) {
+	forbidden := func(api *playedAPI) { api.forbids = "/apis/belay.dev" }
+	t.Run("is ready when its handler has had the first list", func(t *testing.T) {
 		t.Parallel()
-		_, source, queue := playSyncs(t, false)
+		source, queue := playSyncs(t, func(*playedAPI) {})
 		if err := source.WaitForSync(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		var all v1alpha1.SyncList
-		if err := source.cache.List(t.Context(), &all); err != nil || len(all.Items) != 1 {
-			t.Errorf("the cache has %d Syncs (%v) when it is said to be there, want 1", len(all.Items), err)
+		if queue.Len() != 1 {
+			t.Fatalf("%d passes are called for when it is said to be ready, want 1", queue.Len())
 		}
 		if got, _ := queue.Get(); got.String() != "shop/shop" {
 			t.Errorf("a pass is called for %s, want shop/shop", got)
 		}
 	})
-	t.Run("says that there is no list", func(t *testing.T) {
-		t.Parallel()
-		_, source, _ := playSyncs(t, true)
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-		defer cancel()
-		if err := source.WaitForSync(ctx); err == nil || err.Error() != "the API server has not listed the Syncs in time" {
-			t.Errorf("got %v", err)
-		}
-	})
+	for name, test := range map[string]struct {
+		change func(*playedAPI)
+		want   string
+	}{
+		"says that there is no list":   {forbidden, "the API server has not listed the Syncs in time"},
+		"says what is to be installed": {func(api *playedAPI) { api.without = "/apis/belay.dev" }, "install belay's CustomResourceDefinitions: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			source, _ := playSyncs(t, test.change)
+			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+			defer cancel()
+			if err := source.WaitForSync(ctx); err == nil || !strings.HasPrefix(err.Error(), test.want) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
 	t.Run("ends with the agent", func(t *testing.T) {
 		t.Parallel()
-		_, source, _ := playSyncs(t, true)
+		source, _ := playSyncs(t, forbidden)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := source.WaitForSync(ctx); err != nil {

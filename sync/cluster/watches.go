@@ -233,7 +233,7 @@ func (w *Watches) get(ctx context.Context, id manifests.ID, options ...client.Ge
 	return w.read(ctx, gvk, id, options...)
 }
 
-// versionOf is what an object is cached as; the zero value where the cluster does not know its kind.
+// versionOf is what an object is cached as; the zero value where the cluster does not know its kind, and it is not watched.
 func (w *Watches) versionOf(id manifests.ID) (schema.GroupVersionKind, error) {
 	w.mu.Lock()
 	known := w.watched[id.GroupKind()]
