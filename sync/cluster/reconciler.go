@@ -86,7 +86,7 @@ func (r *reconciler) reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 			return ctrl.Result{}, err
 		}
 		// The patch holds the Sync to be as it was read: no agent has got any further with it than this one.
-		first = !seen && equality.Semantic.DeepEqual(*known.status, v1alpha1.Status{})
+		first = !seen && isUntold(*known.status)
 	}
 	report := r.passes.Pass(ctx, sync, first)
 	left, err := r.tell(ctx, sync, known, report)
@@ -97,6 +97,12 @@ func (r *reconciler) reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		report.Next = left
 	}
 	return ctrl.Result{RequeueAfter: report.Next, Priority: priority(report.Status)}, nil
+}
+
+// isUntold tells a status that no agent has written: none, or the one that the CRD gives a new Sync.
+func isUntold(status v1alpha1.Status) bool {
+	status.ObservedGeneration = max(status.ObservedGeneration, 0)
+	return equality.Semantic.DeepEqual(status, v1alpha1.Status{})
 }
 
 // known is what this process has told of a Sync, if it has seen it before, and else what it was read with.

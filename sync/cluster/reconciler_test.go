@@ -112,6 +112,7 @@ func TestAFirstPassCostsAFinalizerAndOneStatus(t *testing.T) {
 	r, api, passes := reconcilerOn(t)
 	now := time.Unix(1000, 0)
 	r.now = func() time.Time { return now }
+	api.read.Status.ObservedGeneration = -1 // as the CRD has a new one
 	passes.report = Report{Status: underWay("a"), KeepBack: time.Second, Next: time.Minute}
 	if result := r.call(t); result.RequeueAfter != time.Second || !passes.first {
 		t.Errorf("called again in %s, first %v", result.RequeueAfter, passes.first)
@@ -125,11 +126,11 @@ func TestAFirstPassCostsAFinalizerAndOneStatus(t *testing.T) {
 	if result := r.call(t); result.RequeueAfter != 400*time.Millisecond || passes.first || passes.got.Conditions[0].Message != "a" {
 		t.Errorf("called again in %s, first %v, after %+v", result.RequeueAfter, passes.first, passes.got)
 	}
-	passes.report = Report{Status: v1alpha1.Status{Phase: v1alpha1.Kept}, Next: time.Minute}
+	passes.report = Report{Status: v1alpha1.Status{ObservedGeneration: 1, Phase: v1alpha1.Kept}, Next: time.Minute}
 	if result := r.call(t); result.RequeueAfter != time.Minute {
 		t.Errorf("called again in %s", result.RequeueAfter)
 	}
-	if diff := cmp.Diff([]string{`PATCH shop/status {"status":{"phase":"Kept"}}`}, api.sent()); diff != "" {
+	if diff := cmp.Diff([]string{`PATCH shop/status {"status":{"observedGeneration":1,"phase":"Kept"}}`}, api.sent()); diff != "" {
 		t.Error(diff)
 	}
 	r.call(t)

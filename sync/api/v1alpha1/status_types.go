@@ -31,6 +31,7 @@ const (
 
 // Status is what belay says of a Sync. Neither the inventory nor rendered objects are in it.
 type Status struct {
+	// ObservedGeneration is the generation of the Sync that the rest is about; -1 before the first pass.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// LastHandledReconcileAt is the last value of the belay.dev/sync-at annotation that was acted on.

@@ -54,7 +54,9 @@ type Sync struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	Spec   Spec   `json:"spec"`
+	Spec Spec `json:"spec"`
+	// The default has kstatus wait for belay: it takes an object whose status says nothing for done.
+	// +kubebuilder:default:={"observedGeneration":-1}
 	Status Status `json:"status,omitempty"`
 }
 
