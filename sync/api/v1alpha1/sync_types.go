@@ -55,7 +55,8 @@ type Sync struct {
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	Spec Spec `json:"spec"`
-	// The default has kstatus wait for belay: it takes an object whose status says nothing for done.
+	// Status is what belay says of the Sync. Before the first pass it is of generation -1: kstatus waits for that, and takes a
+	// status that says nothing for done.
 	// +kubebuilder:default:={"observedGeneration":-1}
 	Status Status `json:"status,omitempty"`
 }
