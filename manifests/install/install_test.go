@@ -107,6 +107,35 @@ func TestTheDefinitionsAloneAreTheFirstOfAll(t *testing.T) {
 	}
 }
 
+// kstatus takes a custom resource whose status says nothing for done, so that a new Sync has to have one.
+func TestANewSyncSaysThatNoPassHasSeenIt(t *testing.T) {
+	_, texts := documents(t, Options{OnlyCRDs: true})
+	var definition struct {
+		Spec struct {
+			Versions []struct {
+				Schema struct {
+					OpenAPIV3Schema struct {
+						Properties struct {
+							Status struct{ Default map[string]int }
+						}
+					}
+				}
+			}
+		}
+	}
+	if err := strict.Unmarshal(texts[0], &definition); err != nil {
+		t.Fatal(err)
+	}
+	if len(definition.Spec.Versions) == 0 {
+		t.Error("there is no version")
+	}
+	for i, version := range definition.Spec.Versions {
+		if diff := cmp.Diff(map[string]int{"observedGeneration": -1}, version.Schema.OpenAPIV3Schema.Properties.Status.Default); diff != "" {
+			t.Errorf("version %d: %s", i, diff)
+		}
+	}
+}
+
 // agentOf reads the agent's Deployment, refusing fields that Kubernetes does not know.
 func agentOf(t *testing.T, options Options) appsv1.Deployment {
 	t.Helper()
