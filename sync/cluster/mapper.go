@@ -17,26 +17,19 @@ type rememberingMapper struct {
 
 // RESTMapping implements [meta.RESTMapper].
 func (m *rememberingMapper) RESTMapping(gk schema.GroupKind, versions ...string) (*meta.RESTMapping, error) {
-	if len(versions) != 1 || versions[0] == "" {
-		mapping, err := m.RESTMapper.RESTMapping(gk, versions...)
-		m.doubt(err)
-		return mapping, err
+	gvk := gk.WithVersion("") // which nothing is remembered of
+	if len(versions) == 1 {
+		gvk.Version = versions[0]
 	}
-	gvk := gk.WithVersion(versions[0])
 	if known, ok := m.known.Load(gvk); ok {
 		return known.(*meta.RESTMapping), nil
 	}
 	mapping, err := m.RESTMapper.RESTMapping(gk, versions...)
-	if err == nil {
+	switch {
+	case meta.IsNoMatchError(err):
+		m.known.Clear() // the kind's group has been asked for anew, and may have changed
+	case err == nil && gvk.Version != "":
 		m.known.Store(gvk, mapping)
 	}
-	m.doubt(err)
 	return mapping, err
-}
-
-// doubt forgets all where a kind was not there: for that its group has been asked for anew, which may have changed.
-func (m *rememberingMapper) doubt(err error) {
-	if meta.IsNoMatchError(err) {
-		m.known.Clear()
-	}
 }
