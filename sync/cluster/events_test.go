@@ -10,7 +10,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -38,15 +37,11 @@ func TestABurstOfEventsIsToldWholeAndHoldsNobodyUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(known); err != nil {
-		t.Fatal(err)
-	}
 	broadcaster := events.NewBroadcaster(&events.EventSinkImpl{Interface: clients.EventsV1()})
 	if err := broadcaster.StartRecordingToSinkWithContext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	r := &reconciler{recorder: broadcaster.NewRecorder(known, "belay"), now: time.Now}
+	r := &reconciler{recorder: broadcaster.NewRecorder(syncScheme(t), "belay"), now: time.Now}
 	want := map[string]bool{}
 	for n := range most {
 		sync := &v1alpha1.Sync{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: fmt.Sprint("app-", n), UID: types.UID(fmt.Sprint(n))}}

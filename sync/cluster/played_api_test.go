@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 	"sigs.k8s.io/structured-merge-diff/v6/value"
 
@@ -90,9 +91,9 @@ func playUnstarted(t testing.TB) (*playedAPI, *Cluster) {
 	return api, c
 }
 
-func start(t testing.TB, c *Cluster) {
+func start(t testing.TB, r manager.Runnable) {
 	ended := make(chan error, 1)
-	go func() { ended <- c.Start(t.Context()) }()
+	go func() { ended <- r.Start(t.Context()) }()
 	t.Cleanup(func() { // t's context is over by now
 		if err := <-ended; err != nil {
 			t.Error(err)

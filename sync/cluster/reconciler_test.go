@@ -73,19 +73,25 @@ func (s *spoken) Pass(_ context.Context, sync *v1alpha1.Sync, first bool) Report
 
 var shop = types.NamespacedName{Namespace: "shop", Name: "shop"}
 
+// syncScheme is a scheme that knows Syncs alone.
+func syncScheme(t testing.TB) *runtime.Scheme {
+	t.Helper()
+	known := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(known); err != nil {
+		t.Fatal(err)
+	}
+	return known
+}
+
 func reconcilerOn(t testing.TB) (*reconciler, *syncAPI, *spoken) {
 	t.Helper()
 	api := &syncAPI{read: v1alpha1.Sync{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "shop", UID: "5ca1ab1e", ResourceVersion: "7"}}}
 	server := httptest.NewServer(api)
 	t.Cleanup(server.Close)
-	known := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(known); err != nil {
-		t.Fatal(err)
-	}
 	mapper := meta.NewDefaultRESTMapper(nil)
 	mapper.Add(v1alpha1.GroupVersion.WithKind("Sync"), meta.RESTScopeNamespace)
 	var err error
-	if api.Client, err = client.New(&rest.Config{Host: server.URL}, client.Options{Scheme: known, Mapper: mapper}); err != nil {
+	if api.Client, err = client.New(&rest.Config{Host: server.URL}, client.Options{Scheme: syncScheme(t), Mapper: mapper}); err != nil {
 		t.Fatal(err)
 	}
 	passes := &spoken{}

@@ -7,13 +7,10 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-
-	"github.com/belay-gitops/belay/sync/api/v1alpha1"
 )
 
 // playSyncs starts an API server that has one Sync, and a source of Syncs.
@@ -25,21 +22,11 @@ func playSyncs(t *testing.T, change func(*playedAPI)) (*syncSource, requests) {
 	shop.SetName("shop")
 	api.put("/apis/belay.dev/v1alpha1/namespaces/shop/syncs/shop", shop)
 	change(api)
-	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
-		t.Fatal(err)
-	}
-	known, err := cache.New(c.config, cache.Options{Scheme: scheme, Mapper: c.mapper})
+	known, err := cache.New(c.config, cache.Options{Scheme: syncScheme(t), Mapper: c.mapper})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- known.Start(t.Context()) }()
-	t.Cleanup(func() {
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
+	start(t, known)
 	queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
 	t.Cleanup(queue.ShutDown)
 	source := newSyncSource(known, &handler.EnqueueRequestForObject{})
